@@ -1,0 +1,98 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationLock is the PostgreSQL advisory lock that lets one of several starting processes migrate.
+const migrationLock = 0x656e74656e7465 // "entente"
+
+// migrate brings the schema to the newest version, each step in a transaction
+// of its own. Before a step on a SQLite file that already holds data, a
+// snapshot of it is left beside it (FILE.before-N).
+func (d *DB) migrate(ctx context.Context) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	if _, err := d.write.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`); err != nil && !IsUnique(err) {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	for i, name := range names {
+		version := i + 1
+		have, err := d.schemaVersion(ctx, d.write)
+		if err != nil {
+			return err
+		}
+		if have > len(names) {
+			return fmt.Errorf("the database has schema %d and this program knows %d: run the newer program", have, len(names))
+		}
+		if have >= version {
+			continue
+		}
+		if d.Engine == SQLite && have > 0 {
+			if err := d.snapshot(ctx, version); err != nil {
+				return err
+			}
+		}
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := d.step(ctx, version, string(text)); err != nil {
+			return fmt.Errorf("migrate to schema %d: %w", version, err)
+		}
+	}
+	return nil
+}
+
+func (d *DB) step(ctx context.Context, version int, text string) error {
+	return d.Update(ctx, func(tx *sql.Tx) error {
+		if d.Engine == PostgreSQL {
+			if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+				return err
+			}
+		}
+		if have, err := d.schemaVersion(ctx, tx); err != nil || have >= version {
+			return err // another process was faster
+		}
+		for _, statement := range strings.Split(text, ";\n") {
+			if strings.TrimSpace(statement) == "" {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version)
+		return err
+	})
+}
+
+func (d *DB) schemaVersion(ctx context.Context, q Querier) (int, error) {
+	var version int
+	if err := q.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&version); err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return version, nil
+}
+
+func (d *DB) snapshot(ctx context.Context, version int) error {
+	path := fmt.Sprintf("%s.before-%d", d.path, version)
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("snapshot before migration: %w", err)
+	}
+	if _, err := d.write.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil {
+		return fmt.Errorf("snapshot before migration: %w", err)
+	}
+	return nil
+}
