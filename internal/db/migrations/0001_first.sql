@@ -17,6 +17,7 @@ CREATE TABLE subscriptions (
 	display_name TEXT NOT NULL,
 	created_at BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX tenants_default ON tenants (is_default) WHERE is_default = 1;
 CREATE INDEX subscriptions_tenant ON subscriptions (tenant_id);
 
 CREATE TABLE resource_groups (

@@ -1,0 +1,131 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Event is one management write, recorded in the write's own transaction.
+type Event struct {
+	ID         string
+	At         time.Time
+	ActorKind  CallerKind
+	ActorID    string // the caller's service principal
+	ActorAppID string
+	ActorName  string
+	Action     string // an ARM action, or a Graph operation
+	Object     Object
+	TargetID   string
+	TargetName string
+	Detail     map[string]string // what was changed; never a secret
+	Address    string
+	RequestID  string
+}
+
+// target is what a write is about, for its audit event. A write may go on to
+// fill it in until its transaction ends.
+type target struct {
+	action   string
+	object   Object
+	id, name string
+	detail   map[string]string
+}
+
+// act is one write under way: permit authorises it and notes the event, which
+// change writes into the same transaction.
+type act struct {
+	context.Context
+	d  *Directory
+	tx *sql.Tx
+	c  Caller
+	at time.Time
+
+	rights rights
+	noted  []*target
+}
+
+var errNotPermitted = errors.New("a write tried to commit without being permitted and recorded")
+
+// change runs fn as one transaction of the caller. What nothing was permitted
+// for, and what cannot be recorded, is rolled back.
+func (d *Directory) change(ctx context.Context, c Caller, fn func(*act) error) error {
+	return d.DB.Update(ctx, func(tx *sql.Tx) error {
+		a := &act{Context: ctx, d: d, tx: tx, c: c, at: d.now().Truncate(time.Millisecond)}
+		var err error
+		if a.rights, err = d.rights(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := fn(a); err != nil {
+			return err
+		}
+		if len(a.noted) == 0 {
+			return errNotPermitted
+		}
+		for _, t := range a.noted {
+			if err := a.record(t); err != nil {
+				return fmt.Errorf("write the audit event: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// permit lets the write go on when the caller meets the need.
+func (a *act) permit(n need, t *target) error {
+	if err := a.d.authorise(a, a.tx, a.rights, n); err != nil {
+		return err
+	}
+	t.action = n.action
+	a.noted = append(a.noted, t)
+	return nil
+}
+
+func (a *act) record(t *target) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	if t.detail == nil {
+		t.detail = map[string]string{}
+	}
+	detail, err := toJSON(t.detail)
+	if err != nil {
+		return err
+	}
+	_, err = a.tx.ExecContext(a, `INSERT INTO audit_events
+		(id, tenant_id, at, actor_kind, actor_id, actor_app_id, actor_name, action, target_kind, target_id, target_name, detail, address, request_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		id.String(), a.c.TenantID, millis(a.at), string(a.c.Kind), a.c.PrincipalID, a.c.AppID, a.c.Name, t.action,
+		string(t.object), t.id, t.name, detail, a.c.Address, a.c.RequestID)
+	return err
+}
+
+// Events lists the audit events of the caller's tenant, newest first.
+func (d *Directory) Events(ctx context.Context, c Caller, page Page) (Paged[Event], error) {
+	if _, err := d.permitRead(ctx, c, administer("Entente.Federation/auditEvents/read", "/")); err != nil {
+		return Paged[Event]{}, err
+	}
+	after := page.After
+	if after == "" {
+		after = afterPrefix // ids are time-ordered hex (RFC 9562 §5.7)
+	}
+	items, err := query(ctx, d.DB.Read(), scanEvent, `SELECT id, at, actor_kind, actor_id, actor_app_id, actor_name, action, target_kind, target_id, target_name, detail, address, request_id
+		FROM audit_events WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, c.TenantID, after, page.limit()+1)
+	return paged(items, page, func(e Event) string { return e.ID }), err
+}
+
+func scanEvent(r row) (Event, error) {
+	var e Event
+	var at int64
+	var detail string
+	if err := r.Scan(&e.ID, &at, &e.ActorKind, &e.ActorID, &e.ActorAppID, &e.ActorName, &e.Action, &e.Object, &e.TargetID, &e.TargetName, &detail, &e.Address, &e.RequestID); err != nil {
+		return e, err
+	}
+	e.At = fromMillis(at)
+	return e, fromJSON(detail, &e.Detail)
+}

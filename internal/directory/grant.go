@@ -1,0 +1,111 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/entente-id/entente/internal/db"
+)
+
+// Grant is an app role assignment: a client (principal) has a role of a resource, and tokens say so.
+type Grant struct {
+	ID                                        string
+	PrincipalID, PrincipalName, PrincipalKind string
+	ResourceID, ResourceName                  string
+	AppRoleID                                 string
+	CreatedAt                                 time.Time
+}
+
+// defaultAppRole is the role of resources that define none (https://learn.microsoft.com/graph/api/resources/approleassignment).
+const defaultAppRole = "00000000-0000-0000-0000-000000000000"
+
+const grantColumns = `g.id, g.principal_id, c.display_name, c.kind, g.resource_id, r.display_name, g.app_role_id, g.created_at`
+const grantTables = `app_role_assignments g JOIN service_principals c ON c.id = g.principal_id JOIN service_principals r ON r.id = g.resource_id`
+
+func scanGrant(r row) (Grant, error) {
+	var g Grant
+	var createdAt int64
+	err := r.Scan(&g.ID, &g.PrincipalID, &g.PrincipalName, &g.PrincipalKind, &g.ResourceID, &g.ResourceName, &g.AppRoleID, &createdAt)
+	g.CreatedAt = fromMillis(createdAt)
+	return g, err
+}
+
+// Grants lists the app role assignments that a service principal holds.
+func (d *Directory) Grants(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
+	p, err := d.ServicePrincipal(ctx, c, ref)
+	if err != nil {
+		return nil, err
+	}
+	return query(ctx, d.DB.Read(), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.principal_id = $1 ORDER BY g.created_at, g.id`, p.ID)
+}
+
+// GrantsOf lists the app role assignments on a resource.
+func (d *Directory) GrantsOf(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
+	p, err := d.ServicePrincipal(ctx, c, ref)
+	if err != nil {
+		return nil, err
+	}
+	return query(ctx, d.DB.Read(), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.resource_id = $1 ORDER BY g.created_at, g.id`, p.ID)
+}
+
+// AddGrant gives a principal a role of a resource. An administrator's
+// principal may be given more only by administrators.
+func (d *Directory) AddGrant(ctx context.Context, c Caller, g Grant) (Grant, error) {
+	err := d.change(ctx, c, func(a *act) error {
+		if err := a.permit(need{action: "microsoft.directory/servicePrincipals/appRoleAssignedTo/update", graph: []string{writeGrants}, guarded: g.PrincipalID},
+			&target{object: GrantObject, id: g.PrincipalID, name: g.AppRoleID, detail: map[string]string{"resource": g.ResourceID}}); err != nil {
+			return err
+		}
+		client, err := findPrincipal(a, a.tx, c.TenantID, Ref{ID: g.PrincipalID})
+		if err != nil {
+			return err
+		}
+		resource, err := findPrincipal(a, a.tx, c.TenantID, Ref{ID: g.ResourceID})
+		if err != nil {
+			return err
+		}
+		if g.AppRoleID == "" {
+			g.AppRoleID = defaultAppRole
+		}
+		known := slices.ContainsFunc(resource.AppRoles, func(r AppRole) bool {
+			return r.ID == g.AppRoleID && r.Enabled && slices.Contains(r.MemberTypes, "Application")
+		})
+		if !known && (g.AppRoleID != defaultAppRole || len(resource.AppRoles) > 0) {
+			return invalid(GrantObject, "appRoleId", "the resource %q has no enabled app role %q for applications", resource.DisplayName, g.AppRoleID)
+		}
+		g.ID, g.CreatedAt = newID(), a.at
+		g.PrincipalID, g.PrincipalName, g.PrincipalKind, g.ResourceID, g.ResourceName = client.ID, client.DisplayName, string(client.Kind), resource.ID, resource.DisplayName
+		return a.insertGrant(g, c.TenantID)
+	})
+	return g, err
+}
+
+func (a *act) insertGrant(g Grant, tenantID string) error {
+	_, err := exec(a, a.tx, `INSERT INTO app_role_assignments (id, tenant_id, principal_id, resource_id, app_role_id, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		g.ID, tenantID, g.PrincipalID, g.ResourceID, g.AppRoleID, millis(g.CreatedAt))
+	if db.IsUnique(err) {
+		return exists(GrantObject, g.AppRoleID, "appRoleId")
+	}
+	return err
+}
+
+// RemoveGrant takes a role back. objectID is the principal that holds it or the resource that defines it.
+func (d *Directory) RemoveGrant(ctx context.Context, c Caller, objectID, id string) error {
+	return d.change(ctx, c, func(a *act) error {
+		permission := need{action: "microsoft.directory/servicePrincipals/appRoleAssignedTo/update", graph: []string{writeGrants}}
+		if err := a.d.authorise(a, a.tx, a.rights, permission); err != nil {
+			return err
+		}
+		g, err := one(a.tx.QueryRowContext(a, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.tenant_id = $1 AND g.id = $2 AND (g.principal_id = $3 OR g.resource_id = $3)`, c.TenantID, id, fold(objectID)), scanGrant, notFound(GrantObject, id))
+		if err != nil {
+			return err
+		}
+		permission.guarded = g.PrincipalID
+		if err := a.permit(permission, &target{object: GrantObject, id: g.PrincipalID, name: g.AppRoleID, detail: map[string]string{"resource": g.ResourceID, "removed": id}}); err != nil {
+			return err
+		}
+		_, err = exec(a, a.tx, `DELETE FROM app_role_assignments WHERE id = $1`, id)
+		return err
+	})
+}

@@ -1,0 +1,75 @@
+package directory
+
+import (
+	"context"
+	"time"
+)
+
+// Subscription is what resource groups and ARM rights hang off.
+type Subscription struct {
+	ID          string // GUID, lower case
+	TenantID    string
+	DisplayName string
+	CreatedAt   time.Time
+}
+
+// Scope is the subscription's ARM id.
+func (s Subscription) Scope() string { return "/subscriptions/" + s.ID }
+
+const subscriptionColumns = `id, tenant_id, display_name, created_at`
+
+func scanSubscription(r row) (Subscription, error) {
+	var s Subscription
+	var createdAt int64
+	err := r.Scan(&s.ID, &s.TenantID, &s.DisplayName, &createdAt)
+	s.CreatedAt = fromMillis(createdAt)
+	return s, err
+}
+
+// Subscriptions lists those on which, or below which, the caller holds any role.
+func (d *Directory) Subscriptions(ctx context.Context, c Caller) ([]Subscription, error) {
+	r, err := d.rights(ctx, d.DB.Read(), c)
+	if err != nil {
+		return nil, err
+	}
+	all, err := query(ctx, d.DB.Read(), scanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE tenant_id = $1 ORDER BY created_at, id`, c.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	seen := []Subscription{}
+	for _, s := range all {
+		if r.touches(s.Scope()) {
+			seen = append(seen, s)
+		}
+	}
+	return seen, nil
+}
+
+// Subscription reads one. One on which the caller holds no role at all is not there for it.
+func (d *Directory) Subscription(ctx context.Context, c Caller, id string) (Subscription, error) {
+	r, err := d.rights(ctx, d.DB.Read(), c)
+	if err != nil {
+		return Subscription{}, err
+	}
+	s, err := d.subscription(ctx, c, id)
+	if err != nil || !r.touches(s.Scope()) {
+		return Subscription{}, notFoundOr(err, SubscriptionObject, id)
+	}
+	return s, nil
+}
+
+func (d *Directory) subscription(ctx context.Context, c Caller, id string) (Subscription, error) {
+	return one(d.DB.Read().QueryRowContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE tenant_id = $1 AND id = $2`, c.TenantID, fold(id)), scanSubscription, notFound(SubscriptionObject, id))
+}
+
+// SubscriptionTenant finds the tenant of a subscription, for those who ask without a token where to get one.
+func (d *Directory) SubscriptionTenant(ctx context.Context, id string) (string, error) {
+	return one(d.DB.Read().QueryRowContext(ctx, `SELECT tenant_id FROM subscriptions WHERE id = $1`, fold(id)), scanString, notFound(SubscriptionObject, id))
+}
+
+func notFoundOr(err error, object Object, id string) error {
+	if err != nil {
+		return err
+	}
+	return notFound(object, id)
+}
