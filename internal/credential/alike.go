@@ -81,7 +81,7 @@ func blame(r Reason, noun, want, got string, at int) string {
 	case LookAlike:
 		return blameCharacter(
 			func(r rune) bool { return resemble(r) != r },
-			func(r rune) string { return fmt.Sprintf("%s, which looks like %q", code(r), resemble(r)) },
+			func(r rune) string { return fmt.Sprintf("%s, which looks like %q", code(r), string(resemble(r))) },
 			noun, want, got)
 	case WhiteSpace:
 		if strings.TrimSpace(want) != want {
@@ -128,7 +128,7 @@ func blameCharacter(fits func(rune) bool, name func(rune) string, noun, want, go
 // code is U+0430 "а", or U+200B for what cannot be shown.
 func code(r rune) string {
 	if unicode.IsPrint(r) {
-		return fmt.Sprintf("U+%04X %q", r, r)
+		return fmt.Sprintf("U+%04X %q", r, string(r))
 	}
 	return fmt.Sprintf("U+%04X", r)
 }

@@ -52,7 +52,7 @@ func (s Spec) Cautions() []Caution {
 				break
 			}
 			if resemble(r) != r {
-				add(v.field, "holds %s at position %d, which looks like %q", code(r), at, resemble(r))
+				add(v.field, "holds %s at position %d, which looks like %q", code(r), at, string(resemble(r)))
 				break
 			}
 		}

@@ -78,7 +78,7 @@ func checkURLBytes(s string) string {
 		case c < ' ' || c == 0x7f:
 			return "must not hold control characters"
 		case strings.IndexByte("\"<>\\^`{|}", c) >= 0:
-			return fmt.Sprintf("must not hold %q, which stands in no URL", c)
+			return fmt.Sprintf("must not hold %q, which stands in no URL", string(rune(c)))
 		}
 	}
 	return ""

@@ -52,11 +52,7 @@ func Match(trusts []Trust, a Assertion, manyAudiences bool) (index int, miss Mis
 			continue
 		}
 		if t.Subject != a.Subject || a.Subject == "" {
-			switch {
-			case miss == AudienceMiss || miss == SubjectCaseMiss:
-			case equalFold(t.Subject, a.Subject):
-				miss = SubjectCaseMiss
-			default:
+			if miss == IssuerMiss {
 				miss = SubjectMiss
 			}
 			continue
@@ -65,6 +61,13 @@ func Match(trusts []Trust, a Assertion, manyAudiences bool) (index int, miss Mis
 			return i, Hit
 		}
 		miss = AudienceMiss
+	}
+	if miss == SubjectMiss && a.Subject != "" {
+		for _, t := range trusts {
+			if t.Issuer == a.Issuer && equalFold(t.Subject, a.Subject) {
+				return -1, SubjectCaseMiss
+			}
+		}
 	}
 	return -1, miss
 }
