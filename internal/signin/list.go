@@ -1,0 +1,140 @@
+package signin
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// How many records a page has.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// ErrAfter means that Query.After is not what List has returned.
+var ErrAfter = errors.New("not a page of sign-ins")
+
+// Query selects records of one tenant. Zero fields select everything.
+type Query struct {
+	TenantID     string // required
+	ClientID     string
+	From         time.Time // inclusive
+	To           time.Time // exclusive
+	OnlyFailures bool
+	After        string // what List returned as next
+	Limit        int    // default DefaultLimit, at most MaxLimit
+}
+
+// List returns records that have been written, the newest first, and where the
+// next page begins: "" after the last one. Records that are written in between
+// do not shift the pages.
+func (r *Recorder) List(ctx context.Context, query Query) (records []Record, next string, err error) {
+	if query.TenantID == "" {
+		return nil, "", errors.New("list sign-ins: no tenant")
+	}
+	limit := query.Limit
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	limit = min(limit, MaxLimit)
+
+	text := `SELECT ` + columns + ` FROM sign_ins WHERE tenant_id = $1`
+	args := []any{query.TenantID}
+	where := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
+		}
+		text += ` AND ` + condition
+	}
+	if query.ClientID != "" {
+		where(`client_id = ?`, mend(query.ClientID))
+	}
+	if !query.From.IsZero() {
+		where(`at >= ?`, query.From.UnixMilli())
+	}
+	if !query.To.IsZero() {
+		where(`at < ?`, query.To.UnixMilli())
+	}
+	if query.OnlyFailures {
+		where(`code <> 0`)
+	}
+	if query.After != "" {
+		at, id, err := parseAfter(query.After)
+		if err != nil {
+			return nil, "", fmt.Errorf("list sign-ins: %w", err)
+		}
+		where(`(at, id) < (?, ?)`, at, id)
+	}
+	text += ` ORDER BY at DESC, id DESC LIMIT ` + strconv.Itoa(limit+1)
+
+	rows, err := r.cfg.DB.Read().QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list sign-ins: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var rec Record
+		var at int64
+		into := []any{&rec.ID, &at, &rec.Code}
+		for _, s := range rec.texts() {
+			into = append(into, s)
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, "", fmt.Errorf("list sign-ins: %w", err)
+		}
+		rec.At = time.UnixMilli(at).UTC()
+		records = append(records, rec)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, "", fmt.Errorf("list sign-ins: %w", err)
+	}
+	if len(records) > limit {
+		records = records[:limit]
+		last := records[limit-1]
+		next = strconv.FormatInt(last.At.UnixMilli(), 10) + "_" + last.ID
+	}
+	return records, next, nil
+}
+
+// parseAfter reads what List makes of the last record of a page.
+func parseAfter(after string) (at int64, id string, err error) {
+	ms, id, ok := strings.Cut(after, "_")
+	at, err = strconv.ParseInt(ms, 10, 64)
+	parsed, idErr := uuid.Parse(id)
+	if !ok || err != nil || idErr != nil || parsed.String() != id {
+		return 0, "", fmt.Errorf("%w: %q", ErrAfter, after)
+	}
+	return at, id, nil
+}
+
+// LastUsed says when each credential of a tenant last got somebody a token, as
+// far as records go back; one that has not is missing from the map.
+func (r *Recorder) LastUsed(ctx context.Context, tenantID string, credentialIDs []string) (map[string]time.Time, error) {
+	used := map[string]time.Time{}
+	for _, id := range credentialIDs {
+		if id == "" {
+			continue
+		}
+		// The tenant is checked outside, so that no engine prefers the index of all its records.
+		var at int64
+		err := r.cfg.DB.Read().QueryRowContext(ctx,
+			`SELECT at FROM (SELECT tenant_id, at FROM sign_ins WHERE credential_id = $1 AND code = 0 ORDER BY at DESC LIMIT 1) AS latest WHERE tenant_id = $2`,
+			id, tenantID).Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("last use of credential %q: %w", id, err)
+		}
+		used[id] = time.UnixMilli(at).UTC()
+	}
+	return used, nil
+}
