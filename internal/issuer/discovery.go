@@ -72,7 +72,8 @@ func (v *Verifier) read(ctx context.Context, src Source) (r Report, err error) {
 		return r, err
 	}
 	r.Lifetime = lifetime(header)
-	return r, r.parse(document)
+	err = r.parse(document)
+	return r, err
 }
 
 // discover finds the key set of an issuer by OpenID Connect Discovery 1.0,

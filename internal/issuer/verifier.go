@@ -205,7 +205,8 @@ var errBusy = errors.New("too many other issuers are being asked")
 // ask reads the keys of an issuer when there is a free slot.
 func (v *Verifier) ask(ctx context.Context, src Source) (r Report, err error) {
 	if src.Kind == Uploaded {
-		return r, r.parse(src.KeySet)
+		err = r.parse(src.KeySet)
+		return r, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*v.patience)
 	defer cancel()
