@@ -91,13 +91,13 @@ func (r *Report) discover(ctx context.Context, client *http.Client, issuer strin
 	}
 	document, err := parseObject(body)
 	if err == nil {
-		r.DocumentIssuer, err = document.required("issuer")
+		r.DocumentIssuer, err = document.Required("issuer")
 	}
 	if err == nil && r.DocumentIssuer != issuer {
 		return &Error{Kind: IssuerMismatch, Detail: "the discovery document is that of another issuer"}
 	}
 	if err == nil {
-		r.JWKSURI, err = document.required("jwks_uri")
+		r.JWKSURI, err = document.Required("jwks_uri")
 	}
 	if err != nil {
 		return &Error{Kind: InvalidDocument, Detail: "the discovery document cannot be used", Err: err}

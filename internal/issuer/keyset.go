@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/entente-id/entente/internal/strictjson"
 )
 
 // Bounds on one key set.
@@ -64,11 +66,11 @@ type KeyProblem struct {
 // ids; of two different keys with one id neither is used, and keys after the
 // 100th are ignored. The error is about the document as a whole.
 func ParseKeySet(data []byte) (keys []Key, problems []KeyProblem, err error) {
-	document, err := parseOuter(data)
+	document, err := strictjson.ParseOuter(data)
 	if err != nil {
 		return nil, nil, fmt.Errorf("key set: %w", err)
 	}
-	entries, err := document.array("keys")
+	entries, err := document.Array("keys")
 	if err != nil {
 		return nil, nil, fmt.Errorf("key set: %w", err)
 	}
@@ -121,33 +123,33 @@ func parseKey(data []byte) (key Key, err error) {
 	if err != nil {
 		return key, err
 	}
-	if key.ID, _, err = o.text("kid"); err != nil {
+	if key.ID, _, err = o.Text("kid"); err != nil {
 		return key, err
 	}
-	if key.Type, err = o.required("kty"); err != nil {
+	if key.Type, err = o.Required("kty"); err != nil {
 		return key, err
 	}
-	if key.Algorithm, _, err = o.text("alg"); err != nil {
+	if key.Algorithm, _, err = o.Text("alg"); err != nil {
 		return key, err
 	}
 	if _, known := algorithms[key.Algorithm]; key.Algorithm != "" && !known {
 		return key, fmt.Errorf("algorithm %.80q is not supported", key.Algorithm)
 	}
-	use, present, err := o.text("use")
+	use, present, err := o.Text("use")
 	if err != nil {
 		return key, err
 	}
 	if present && use != "sig" {
 		return key, errors.New(`"use" is not "sig"`)
 	}
-	operations, present, err := o.texts("key_ops")
+	operations, present, err := o.Texts("key_ops")
 	if err != nil {
 		return key, err
 	}
 	if present && !slices.Contains(operations, "verify") {
 		return key, errors.New(`"key_ops" lacks "verify"`)
 	}
-	if _, private := o["d"]; private {
+	if _, private := o.Object["d"]; private {
 		return key, errors.New("the private key is published with it")
 	}
 	switch key.Type {
@@ -168,7 +170,7 @@ func parseKey(data []byte) (key Key, err error) {
 
 // bytes returns the member of that name, which must be canonical base64url.
 func (o object) bytes(name string) ([]byte, error) {
-	text, err := o.required(name)
+	text, err := o.Required(name)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +209,7 @@ func (k *Key) readRSA(o object) error {
 
 // readEC reads RFC 7518 section 6.2.1: both coordinates in full length, and the point on the curve.
 func (k *Key) readEC(o object) error {
-	curve, err := o.required("crv")
+	curve, err := o.Required("crv")
 	if err != nil {
 		return err
 	}
@@ -238,7 +240,7 @@ func (k *Key) readEC(o object) error {
 
 // readEd25519 reads RFC 8037 section 2.
 func (k *Key) readEd25519(o object) error {
-	curve, err := o.required("crv")
+	curve, err := o.Required("crv")
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Peeked struct {
 // Peek reads a token without verifying it. It accepts exactly one spelling of
 // one JWS in compact serialization (RFC 7515 section 7.1) with a claims set
 // (RFC 7519 section 4): unpadded canonical base64url without line breaks,
-// StrictJSON in header and payload, claims of the right type. Errors are
+// one strict JSON rule in header and payload, claims of the right type. Errors are
 // *Error of kind Malformed.
 //
 // An absent exp is not an error here, so that the caller can name it, but
@@ -112,18 +112,18 @@ func readHeader(data []byte, p *Peeked) error {
 	if err != nil {
 		return err
 	}
-	if p.Algorithm, err = o.required("alg"); err != nil {
+	if p.Algorithm, err = o.Required("alg"); err != nil {
 		return err
 	}
-	if p.KeyID, _, err = o.text("kid"); err != nil {
+	if p.KeyID, _, err = o.Text("kid"); err != nil {
 		return err
 	}
 	for _, name := range []string{"crit", "b64"} {
-		if _, present := o[name]; present {
+		if _, present := o.Object[name]; present {
 			return fmt.Errorf("parameter %q is not understood", name)
 		}
 	}
-	typ, present, err := o.text("typ")
+	typ, present, err := o.Text("typ")
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func readClaims(data []byte, p *Peeked) error {
 
 // claim returns the claim of that name, which must be a string and not empty.
 func (o object) claim(name string) (string, error) {
-	value, err := o.required(name)
+	value, err := o.Required(name)
 	if err == nil && value == "" {
 		err = fmt.Errorf("%q is empty", name)
 	}
@@ -168,11 +168,11 @@ func (o object) claim(name string) (string, error) {
 
 // audiences returns aud in either of its forms (RFC 7519 section 4.1.3); kube-apiserver writes an array.
 func (o object) audiences() ([]string, error) {
-	if raw := o["aud"]; len(raw) == 0 || raw[0] != '[' {
+	if raw := o.Object["aud"]; len(raw) == 0 || raw[0] != '[' {
 		audience, err := o.claim("aud")
 		return []string{audience}, err
 	}
-	audiences, _, err := o.texts("aud")
+	audiences, _, err := o.Texts("aud")
 	if err == nil && (len(audiences) == 0 || slices.Contains(audiences, "")) {
 		err = errors.New(`"aud" is empty`)
 	}
@@ -185,7 +185,7 @@ const lastSecond = 253402300799
 // date returns the claim of that name in seconds since 1970, which may have a
 // fraction (RFC 7519 section 2); zero when it is absent.
 func (o object) date(name string) (time.Time, error) {
-	raw, present := o[name]
+	raw, present := o.Object[name]
 	if !present {
 		return time.Time{}, nil
 	}

@@ -4,7 +4,7 @@
 // It is our own because no library keeps all of these promises at once. Only
 // an issuer that an administrator registered is ever asked, and only at an
 // address that the operator permits (transport.go). A token is read in one
-// strict way (peek.go, json.go), and a key set key by key (keyset.go). Keys have
+// strict way (peek.go), and a key set key by key (keyset.go). Keys have
 // a lifetime, so that a withdrawn key stops counting; an issuer that is down is
 // answered for from its last good keys, across restarts too; and no stream of
 // tokens, whatever their key ids, makes more than one request per issuer and

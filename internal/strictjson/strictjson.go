@@ -113,7 +113,7 @@ func (w *walker) object(depth int) error {
 			return err
 		}
 		if _, twice := names[name]; twice {
-			return fmt.Errorf("member %q twice in one object", name)
+			return fmt.Errorf("member %.80q twice in one object", name)
 		}
 		if strings.ContainsRune(name, 0) {
 			return errors.New("NUL in the name of a member")
@@ -210,18 +210,25 @@ func (w *walker) skip() {
 	}
 }
 
-// Text returns the member of that name, which must be a string if it is there.
+// Text returns the member of that name, which must be a string without NUL if it is there.
 func (o Object) Text(name string) (value string, present bool, err error) {
 	raw, present := o[name]
 	if !present {
 		return "", false, nil
 	}
-	if raw[0] != '"' {
-		return "", true, fmt.Errorf("%q is not a string", name)
+	if value, err = stringValue(raw); err != nil {
+		err = fmt.Errorf("%q %w", name, err)
 	}
-	w := walker{data: raw}
-	value, err = w.text()
 	return value, true, err
+}
+
+// Required returns the member of that name, which must be there and a string.
+func (o Object) Required(name string) (string, error) {
+	value, present, err := o.Text(name)
+	if err == nil && !present {
+		err = fmt.Errorf("%q is missing", name)
+	}
+	return value, err
 }
 
 // Texts returns the member of that name, which must be an array of strings if it is there.
@@ -234,13 +241,9 @@ func (o Object) Texts(name string) (values []string, present bool, err error) {
 		return nil, true, err
 	}
 	for i, element := range elements {
-		if element[0] != '"' {
-			return nil, true, fmt.Errorf("element %d of %q is not a string", i, name)
-		}
-		w := walker{data: element}
-		value, err := w.text()
+		value, err := stringValue(element)
 		if err != nil {
-			return nil, true, err
+			return nil, true, fmt.Errorf("element %d of %q %w", i, name, err)
 		}
 		values = append(values, value)
 	}
@@ -259,4 +262,17 @@ func (o Object) Array(name string) (elements []json.RawMessage, err error) {
 		elements = append(elements, w.data[start:w.at])
 	}
 	return elements, nil
+}
+
+// stringValue reads a string. NUL is refused because PostgreSQL can neither store nor compare it.
+func stringValue(raw json.RawMessage) (string, error) {
+	if raw[0] != '"' {
+		return "", errors.New("is not a string")
+	}
+	w := walker{data: raw}
+	value, err := w.text()
+	if err == nil && strings.ContainsRune(value, 0) {
+		err = errors.New("holds NUL")
+	}
+	return value, err
 }
