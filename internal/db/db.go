@@ -38,6 +38,9 @@ type Querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// Tx is a transaction, for rooms that pass one on and run no SQL themselves.
+type Tx = sql.Tx
+
 // DB is an open, migrated database. It is safe for concurrent use.
 type DB struct {
 	Engine Engine

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/entente-id/entente/internal/server"
+)
+
+type quickstartOptions struct {
+	dataDir    string
+	listen     string
+	kubeconfig string
+	output     string
+	exit       bool
+	logLevel   string
+}
+
+func newQuickstart() *cobra.Command {
+	o := &quickstartOptions{}
+	cmd := &cobra.Command{
+		Use:   "quickstart",
+		Short: "See the whole exchange, from a cluster's token to an access token",
+		Long: `Start the service and a cluster's issuer in this process, add a federated
+identity credential to an application and to a managed identity, exchange a
+service account's token with the Azure SDK, verify the result, and see two
+refusals. Then keep serving until interrupted.
+
+Without --data-dir everything lies in a temporary directory, which is removed
+at the end. With --kubeconfig the tokens and the issuer are a real cluster's;
+the namespace "pets" and the service account "workload-identity-sa" are made in
+it if they are not there.`,
+		Example: `  entente quickstart
+  entente quickstart --exit -o json
+  entente quickstart --kubeconfig ~/.kube/config`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dataDir, "data-dir", "", "data directory to use and keep (default: a temporary one)")
+	f.StringVar(&o.listen, "listen", "", "address to serve on (default "+server.DefaultListen+", or any free port if that is taken)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of this kubeconfig's current context")
+	f.StringVarP(&o.output, "output", "o", "text", "text or json")
+	f.BoolVar(&o.exit, "exit", false, "end after the run")
+	f.StringVar(&o.logLevel, "log-level", "error", "debug, info, warn or error")
+	return cmd
+}
+
+func (o *quickstartOptions) run(cmd *cobra.Command) error {
+	if o.output != "text" && o.output != "json" {
+		return fmt.Errorf("--output: %q is neither text nor json", o.output)
+	}
+	log, err := newLog(cmd.ErrOrStderr(), o.logLevel, "text")
+	if err != nil {
+		return err
+	}
+	dir := o.dataDir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "entente-quickstart-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	say := func(string, ...any) {}
+	if o.output == "text" {
+		say = func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
+	}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	started := time.Now()
+
+	c, err := openCluster(ctx, o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	issuerCA := filepath.Join(dir, "issuer-ca.pem")
+	config := server.Config{DataDir: dir, Listen: o.listen, HealthListen: server.NoListener, AnyResource: true, Log: log, Version: version()}
+	if pem := c.caPEM(); pem != nil {
+		if err := os.WriteFile(issuerCA, pem, 0o644); err != nil {
+			return err
+		}
+		config.IssuerAllow, config.IssuerCA = []string{"127.0.0.1"}, issuerCA
+	}
+	service, err := server.Open(ctx, config)
+	if o.listen == "" && errors.Is(err, syscall.EADDRINUSE) {
+		config.Listen = "127.0.0.1:0"
+		service, err = server.Open(ctx, config)
+	}
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- service.Serve(ctx) }()
+	w := &walk{dir: dir, cluster: c, started: started, say: say}
+	end := func(err error) error {
+		w.close()
+		cancel()
+		return errors.Join(err, <-served)
+	}
+
+	if w.admin, err = readAdmin(dir); err != nil {
+		return end(err)
+	}
+	if err := w.run(ctx); err != nil {
+		return end(err)
+	}
+	if o.output == "json" {
+		if err := printJSON(out, w.result); err != nil {
+			return end(err)
+		}
+	} else {
+		w.goOn(out, o)
+	}
+	if o.exit {
+		return end(nil)
+	}
+	say("\nServing at %s until interrupted (Ctrl-C).\n", w.admin.Authority)
+	return <-served
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// goOn prints what a reader can do next by hand.
+func (w *walk) goOn(out io.Writer, o *quickstartOptions) {
+	r := w.result
+	token := filepath.Join(w.dir, tokenFile)
+	if o.exit {
+		fmt.Fprintf(out, "\nThe first token came %s after the start. Run it without --exit to go on by hand.\n", r.FirstToken)
+		return
+	}
+	fmt.Fprintf(out, `
+The first token came %s after the start. Go on by hand, in another shell:
+
+  # the exchange itself, without any SDK
+  curl --cacert %s %s/%s/oauth2/v2.0/token \
+    -d grant_type=client_credentials -d client_id=%s \
+    -d scope=https://vault.azure.net/.default \
+    -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
+    --data-urlencode client_assertion@%s
+
+  # the same from any Azure SDK: DefaultAzureCredential, unchanged
+  export AZURE_AUTHORITY_HOST=%s/ AZURE_TENANT_ID=adfs AZURE_CLIENT_ID=%s \
+    AZURE_FEDERATED_TOKEN_FILE=%s SSL_CERT_FILE=%s
+
+  # as the administrator of this service
+  eval "$(%s env --data-dir %s)"
+`, r.FirstToken, quote(w.admin.CAFile), w.admin.Authority, w.admin.TenantID, r.Application.ClientID, quote(token),
+		w.admin.Authority, r.ManagedIdentity.ClientID, quote(token), quote(w.admin.CAFile), self(), quote(w.dir))
+}
+
+// self is how this program was called, as far as a person can repeat it.
+func self() string {
+	name := os.Args[0]
+	if strings.Contains(name, "go-build") {
+		return "go run ./cmd/entente"
+	}
+	return name
+}

@@ -1,0 +1,171 @@
+// Package cli is the command line: one file per verb, flags and output only.
+//
+// What a verb does lives in the room that it calls, so that a verb can be read
+// in a minute and everything it can do can be done without it.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// The exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+)
+
+// Main runs the command line and returns its exit code. SIGINT and SIGTERM end
+// what is running in good order.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, "error:", err)
+		if h, ok := errors.AsType[*hinted](err); ok {
+			fmt.Fprintln(stderr, "hint:", h.hint)
+		}
+		return exitError
+	}
+	return exitOK
+}
+
+// hinted is an error with the command that mends it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+
+func hint(err error, format string, args ...any) error {
+	return &hinted{err, fmt.Sprintf(format, args...)}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "entente",
+		Short: "Workload identity federation that you can host",
+		Long: `Entente exchanges the token that a Kubernetes cluster signed for an access
+token, by the federated identity credentials that trust it. It speaks Microsoft
+Entra's protocols, so Azure SDKs and command lines work against it unchanged.`,
+		Example: `  entente quickstart               see the whole exchange in a few seconds
+  entente serve                    run the service on the embedded database
+  eval "$(entente env)"            point Azure SDKs in this shell at it`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           version(),
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
+	}
+	root.AddCommand(newServe(), newQuickstart(), newEnv(), newVersion())
+	return root
+}
+
+// fromEnvironment gives every flag that was not set its ENTENTE_… twin: upper
+// case, with _ for -. Lists are separated by white space there.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "help" || f.Name == "version" || failed != nil {
+			return
+		}
+		name := environmentName(f.Name)
+		value, ok := lookup(name)
+		if !ok || value == "" {
+			return
+		}
+		values := []string{value}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = strings.Fields(value)
+			list.Replace(nil)
+		}
+		for _, v := range values {
+			if err := flags.Set(f.Name, v); err != nil {
+				failed = fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	})
+	return failed
+}
+
+func environmentName(flag string) string {
+	return "ENTENTE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, modified := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			revision = s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "-modified"
+		}
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	if revision != "" {
+		return "devel-" + revision + modified
+	}
+	return "devel"
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "entente", version())
+			return err
+		},
+	}
+}
+
+// defaultDataDir is where serve keeps its data when nothing is said.
+func defaultDataDir() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "entente")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "share", "entente")
+	}
+	return "entente-data"
+}
+
+// newLog makes the log that --log-level and --log-format ask for.
+func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn and error", level)
+	}
+	options := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format: %q is neither json nor text", format)
+}

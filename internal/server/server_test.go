@@ -1,0 +1,220 @@
+package server
+
+import (
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAddressOf(t *testing.T) {
+	s := &Service{config: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
+	for _, c := range []struct {
+		name, peer string
+		forwarded  []string
+		want       string
+	}{
+		{"no proxy", "192.0.2.1:1234", nil, "192.0.2.1"},
+		{"a stranger forges the header", "192.0.2.1:1234", []string{"198.51.100.7"}, "192.0.2.1"},
+		{"one proxy", "10.0.0.1:1234", []string{"198.51.100.7"}, "198.51.100.7"},
+		{"the client forges a hop before the proxy's", "10.0.0.1:1234", []string{"203.0.113.9, 198.51.100.7"}, "198.51.100.7"},
+		{"two proxies", "10.0.0.1:1234", []string{"198.51.100.7, 10.0.0.2"}, "198.51.100.7"},
+		{"two headers", "10.0.0.1:1234", []string{"198.51.100.7", "10.0.0.2"}, "198.51.100.7"},
+		{"IPv6", "[fd00::1]:1234", []string{"2001:db8::5"}, "2001:db8::5"},
+		{"mapped", "10.0.0.1:1234", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		{"nonsense", "10.0.0.1:1234", []string{"198.51.100.7, unknown"}, "10.0.0.1"},
+		{"a trusted proxy without the header", "10.0.0.1:1234", nil, "10.0.0.1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr = c.peer
+			for _, v := range c.forwarded {
+				r.Header.Add("X-Forwarded-For", v)
+			}
+			if got := s.addressOf(r); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHosts(t *testing.T) {
+	c := Config{PublicURL: "https://localhost:8443", Hosts: []HostName{{Name: "login.microsoftonline.com", Tenant: "contoso"}, {Name: "fed.example.org:9443"}}, AdfsTenant: "default"}
+	h := newHosts(&c)
+	for host, want := range map[string][2]string{
+		"localhost:8443":                {"https://localhost:8443", "default"},
+		"LOCALHOST:8443":                {"https://localhost:8443", "default"},
+		"127.0.0.1:8443":                {"https://127.0.0.1:8443", "default"},
+		"[::1]:8443":                    {"https://[::1]:8443", "default"},
+		"login.microsoftonline.com":     {"https://login.microsoftonline.com", "contoso"},
+		"login.microsoftonline.com:443": {"https://login.microsoftonline.com", "contoso"},
+		"fed.example.org:9443":          {"https://fed.example.org:9443", "default"},
+		"fed.example.org":               {"https://localhost:8443", "default"},
+		"evil.example.org":              {"https://localhost:8443", "default"},
+		"":                              {"https://localhost:8443", "default"},
+	} {
+		if got := h.of(&http.Request{Host: host}); got.Base != want[0] || got.Tenant != want[1] {
+			t.Errorf("%q: got %+v, want %q", host, got, want)
+		}
+	}
+	names := h.names()
+	slices.Sort(names)
+	if want := []string{"127.0.0.1", "::1", "fed.example.org", "localhost", "login.microsoftonline.com"}; !slices.Equal(names, want) {
+		t.Errorf("names %q, want %q", names, want)
+	}
+}
+
+func TestSurfaceOf(t *testing.T) {
+	s := &Service{}
+	for path, want := range map[string]string{
+		"/":                                 rootSurface,
+		"//":                                rootSurface,
+		"/v1.0/applications":                graphSurface,
+		"/beta/applications//x":             graphSurface,
+		"/subscriptions/x":                  armSurface,
+		"/SUBSCRIPTIONS/x":                  armSurface,
+		"//metadata/endpoints":              armSurface,
+		"/providers/Entente.Federation":     armSurface,
+		"/tenants":                          armSurface,
+		"/adfs/oauth2/token":                tokenSurface,
+		"/common/discovery/instance":        tokenSurface,
+		"/contoso/oauth2/v2.0/token":        tokenSurface,
+		"/.well-known/webfinger":            tokenSurface,
+		"/v1.0x/applications":               tokenSurface,
+		"/..%2fsubscriptions/oauth2/token/": tokenSurface,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "https://localhost"+path, nil)
+		if got := s.surfaceOf(r); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestLimiterForgetsNoMoreThanItMust(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := newLimiter(2, func() time.Time { return now })
+	for i := range 4 {
+		if !l.allow("a") {
+			t.Fatalf("request %d of the burst is refused", i)
+		}
+	}
+	if l.allow("a") {
+		t.Error("a fifth request at once is let through")
+	}
+	if !l.allow("b") {
+		t.Error("another address pays for the first")
+	}
+	now = now.Add(time.Second)
+	if !l.allow("a") || !l.allow("a") || l.allow("a") {
+		t.Error("a second later not exactly two are let through")
+	}
+	if !newLimiter(-1, time.Now).allow("a") {
+		t.Error("no limit limits")
+	}
+}
+
+func TestLocalCA(t *testing.T) {
+	dir := t.TempDir()
+	names := []string{"localhost", "127.0.0.1"}
+	now := time.Now()
+	made, err := openLocalCA(dir, names, now)
+	if err != nil || !made.made {
+		t.Fatalf("made %v, %v", made, err)
+	}
+	again, err := openLocalCA(dir, names, now)
+	if err != nil || again.made || !again.cert.Equal(made.cert) {
+		t.Fatalf("the second start does not use the same CA: %v", err)
+	}
+	leaf, err := again.issue(names, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(made.cert)
+	for _, name := range names {
+		if _, err := leaf.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: now}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := openLocalCA(dir, append(names, "fed.example.org"), now); err == nil || !strings.Contains(err.Error(), "fed.example.org") {
+		t.Errorf("a name that the CA may not sign for: %v", err)
+	}
+	if _, err := openLocalCA(dir, names, now.Add(caLifetime+time.Hour)); err == nil {
+		t.Error("an expired CA is used")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openLocalCA(dir, names, now); err == nil {
+		t.Error("a broken CA is passed over")
+	}
+}
+
+func TestServingCertificateIsRenewedBeforeItExpires(t *testing.T) {
+	now := time.Now()
+	ca, err := makeLocalCA([]string{"localhost"}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &certificates{ca: ca, names: []string{"localhost"}, now: func() time.Time { return now }}
+	first, err := c.get(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(leafLifetime / 2)
+	if same, _ := c.get(nil); same != first {
+		t.Error("made anew at half its life")
+	}
+	now = now.Add(leafLifetime / 4)
+	if other, err := c.get(nil); err != nil || other == first {
+		t.Errorf("not made anew at three quarters of its life (%v)", err)
+	}
+}
+
+func TestParse(t *testing.T) {
+	for text, ok := range map[string]bool{"login.example.org": true, "login.example.org:8443=contoso": true, "": false, "=x": false, "https://x": false, "a/b": false, "a b": false, "user@x": false} {
+		if _, err := ParseHostName(text); (err == nil) != ok {
+			t.Errorf("host %q: %v", text, err)
+		}
+	}
+	for text, ok := range map[string]bool{"https://x/,sub": true, "https://x/": false, ",sub": false, "https://x/,": false} {
+		if _, err := ParseWorkload(text); (err == nil) != ok {
+			t.Errorf("workload %q: %v", text, err)
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443}
+	for _, c := range []struct {
+		public, issuer         string
+		wantPublic, wantIssuer string // empty: an error
+	}{
+		{"", "", "https://localhost:8443", "https://localhost:8443"},
+		{"https://Fed.Example.org:443/", "", "https://fed.example.org", "https://fed.example.org"},
+		{"https://fed.example.org", "https://id.example.org/entente/", "https://fed.example.org", "https://id.example.org/entente"},
+		{"http://fed.example.org", "", "", ""},
+		{"https://fed.example.org/x", "", "", ""},
+		{"https://fed.example.org?x", "", "", ""},
+		{"https://user@fed.example.org", "", "", ""},
+	} {
+		config := Config{PublicURL: c.public, IssuerURL: c.issuer}
+		err := config.complete(addr)
+		if c.wantPublic == "" {
+			if err == nil {
+				t.Errorf("%q is taken", c.public)
+			}
+			continue
+		}
+		if err != nil || config.PublicURL != c.wantPublic || config.IssuerURL != c.wantIssuer {
+			t.Errorf("%q, %q: got %q, %q (%v)", c.public, c.issuer, config.PublicURL, config.IssuerURL, err)
+		}
+	}
+}
