@@ -38,8 +38,11 @@ func scanAssignment(r row) (RoleAssignment, error) {
 }
 
 // scopeKey is how scopes are compared: without case or a slash at the end.
-func scopeKey(scope string) string {
-	if scope = strings.TrimRight(fold(scope), "/"); scope == "" {
+func scopeKey(scope string) string { return fold(cleanScope(scope)) }
+
+// cleanScope returns a scope without the slash at its end, which only "/" keeps.
+func cleanScope(scope string) string {
+	if scope = strings.TrimRight(scope, "/"); scope == "" {
 		return "/"
 	}
 	return scope
@@ -51,41 +54,47 @@ type AssignmentFilter struct {
 	AtScope     bool   // only the scope and what is above it; otherwise also what is below
 }
 
-// RoleAssignments lists those that count on a scope.
+// RoleAssignments lists those that count on a scope, by age.
 func (d *Directory) RoleAssignments(ctx context.Context, c Caller, scope string, f AssignmentFilter) ([]RoleAssignment, error) {
-	r, err := d.rights(ctx, d.DB.Read(), c)
-	if err != nil {
+	if err := d.permitRead(ctx, c, need{action: readAssignments, scope: scope}); err != nil {
 		return nil, err
 	}
-	if err := d.authorise(ctx, d.DB.Read(), r, need{action: readAssignments, scope: scope}); err != nil {
-		return nil, err
+	w := where{}
+	w.add(`tenant_id = ?`, c.TenantID)
+	if f.PrincipalID != "" {
+		w.add(`principal_id = ?`, fold(f.PrincipalID))
 	}
-	all, err := query(ctx, d.DB.Read(), scanAssignment, `SELECT `+assignmentColumns+` FROM role_assignments WHERE tenant_id = $1 AND ($2 = '' OR principal_id = $2) ORDER BY created_at, name`, c.TenantID, fold(f.PrincipalID))
+	all, err := query(ctx, d.DB.Read(), scanAssignment, `SELECT `+assignmentColumns+` FROM role_assignments WHERE `+w.text()+` ORDER BY created_at, name`, w.args...)
+	key := scopeKey(scope)
 	return readable(all, func(a RoleAssignment) bool {
-		return roles.Covers(a.Scope, scope) || !f.AtScope && roles.Covers(scope, a.Scope)
+		return roles.Covers(scopeKey(a.Scope), key) || !f.AtScope && roles.Covers(key, scopeKey(a.Scope))
 	}), err
 }
 
 // RoleAssignment reads one.
 func (d *Directory) RoleAssignment(ctx context.Context, c Caller, scope, name string) (RoleAssignment, error) {
-	if _, err := d.permitRead(ctx, c, need{action: readAssignments, scope: scope}); err != nil {
+	if err := d.permitRead(ctx, c, need{action: readAssignments, scope: scope}); err != nil {
 		return RoleAssignment{}, err
 	}
 	return findAssignment(ctx, d.DB.Read(), c.TenantID, scope, name)
 }
 
 func findAssignment(ctx context.Context, q db.Querier, tenantID, scope, name string) (RoleAssignment, error) {
-	return one(q.QueryRowContext(ctx, `SELECT `+assignmentColumns+` FROM role_assignments WHERE tenant_id = $1 AND scope_key = $2 AND name = $3`, tenantID, scopeKey(scope), fold(name)), scanAssignment, notFound(AssignmentObject, name))
+	return one(ctx, q, notFound(AssignmentObject, name), scanAssignment, `SELECT `+assignmentColumns+` FROM role_assignments WHERE tenant_id = $1 AND scope_key = $2 AND name = $3`, tenantID, scopeKey(scope), fold(name))
 }
 
-// AddRoleAssignment makes one. A role that makes an administrator is given only by administrators.
+// AddRoleAssignment makes one. Roles with rights of this server's own, of
+// which one makes an administrator, are given only by administrators.
 func (d *Directory) AddRoleAssignment(ctx context.Context, c Caller, n RoleAssignment) (RoleAssignment, error) {
 	if !IsID(n.Name) {
-		return n, invalid(AssignmentObject, "name", "%q is not a GUID", n.Name)
+		return RoleAssignment{}, invalid(AssignmentObject, "name", "%q is not a GUID", n.Name)
 	}
-	n.Name, n.DefinitionID, n.PrincipalID = fold(n.Name), fold(n.DefinitionID), fold(n.PrincipalID)
-	if err := checkText(AssignmentObject, "description", n.Description, 1024); err != nil {
-		return n, err
+	n.Name, n.DefinitionID, n.PrincipalID, n.Scope = fold(n.Name), fold(n.DefinitionID), fold(n.PrincipalID), cleanScope(n.Scope)
+	if err := checkText(AssignmentObject, "description", n.Description, maxText); err != nil {
+		return RoleAssignment{}, err
+	}
+	if checkText(AssignmentObject, "scope", n.Scope, maxScope) != nil || !roles.Covers("/", n.Scope) {
+		return RoleAssignment{}, invalid(AssignmentObject, "scope", "%q is not a scope of at most %d characters", n.Scope, maxScope)
 	}
 	err := d.change(ctx, c, func(a *act) error {
 		if err := a.permit(need{action: writeAssignments, scope: n.Scope}, &target{object: AssignmentObject, id: n.Scope, name: n.Name, detail: map[string]string{"roleDefinition": n.DefinitionID, "principal": n.PrincipalID}}); err != nil {
@@ -95,8 +104,8 @@ func (d *Directory) AddRoleAssignment(ctx context.Context, c Caller, n RoleAssig
 		if !ok {
 			return notFound(RoleDefinitionObject, n.DefinitionID)
 		}
-		if definition.Allows(administratorAction) && !a.rights.administrator() {
-			return &Error{Kind: Forbidden, Object: PrincipalObject, ID: c.PrincipalID, Action: administratorAction, Scope: "/", Caller: c, Detail: "only administrators make administrators"}
+		if definition.ReachesReserved() && !a.rights.administrator() {
+			return &Error{Kind: Forbidden, Object: PrincipalObject, ID: c.PrincipalID, Action: administratorAction, Scope: "/", Caller: c, Detail: "only administrators give the role " + definition.Name}
 		}
 		p, err := findPrincipal(a, a.tx, c.TenantID, Ref{ID: n.PrincipalID})
 		if isNotFound(err) {
@@ -107,28 +116,33 @@ func (d *Directory) AddRoleAssignment(ctx context.Context, c Caller, n RoleAssig
 		if err != nil {
 			return err
 		}
-		if err := a.scopeThere(n.Scope); err != nil {
+		if err := a.lockScope(n.Scope); err != nil {
 			return err
 		}
 		n.PrincipalID, n.PrincipalType, n.CreatedBy, n.CreatedAt = p.ID, "ServicePrincipal", c.PrincipalID, a.at
 		return a.insertAssignment(n, c.TenantID)
 	})
-	return n, err
+	if err != nil {
+		return RoleAssignment{}, err
+	}
+	return n, nil
 }
 
-// scopeThere checks that a scope's subscription and group belong to the caller's tenant.
-func (a *act) scopeThere(scope string) error {
-	s := strings.Split(strings.Trim(scope, "/"), "/")
+// lockScope checks that a scope's subscription and group are there, and sees
+// to it that the group is so until the write ends: what is assigned on a group
+// goes with it.
+func (a *act) lockScope(scope string) error {
+	s := strings.Split(strings.TrimPrefix(scope, "/"), "/")
 	if len(s) < 2 || fold(s[0]) != "subscriptions" {
 		return nil
 	}
-	if _, err := one(a.tx.QueryRowContext(a, `SELECT id FROM subscriptions WHERE tenant_id = $1 AND id = $2`, a.c.TenantID, fold(s[1])), scanString, notFound(SubscriptionObject, s[1])); err != nil {
+	if _, err := a.rights.subscription(a, a.tx, s[1]); err != nil {
 		return err
 	}
 	if len(s) < 4 || fold(s[2]) != "resourcegroups" {
 		return nil
 	}
-	_, err := findGroup(a, a.tx, a.c.TenantID, s[1], s[3])
+	_, err := a.lockGroup(s[1], s[3])
 	return err
 }
 
@@ -142,26 +156,33 @@ func (a *act) insertAssignment(n RoleAssignment, tenantID string) error {
 	return err
 }
 
-// RemoveRoleAssignment removes one; an administrator's only by administrators.
+// RemoveRoleAssignment removes one; of a principal that holds rights which
+// only administrators give, only by administrators.
 func (d *Directory) RemoveRoleAssignment(ctx context.Context, c Caller, scope, name string) (RoleAssignment, error) {
 	var was RoleAssignment
 	err := d.change(ctx, c, func(a *act) error {
-		permission := need{action: deleteAssignments, scope: scope}
-		if err := a.d.authorise(a, a.tx, a.rights, permission); err != nil {
+		n := need{action: deleteAssignments, scope: scope}
+		if err := a.rights.authorise(a, a.tx, n); err != nil {
 			return err
 		}
 		var err error
 		if was, err = findAssignment(a, a.tx, c.TenantID, scope, name); err != nil {
 			return err
 		}
-		permission.guarded = was.PrincipalID
-		if err := a.permit(permission, &target{object: AssignmentObject, id: was.Scope, name: was.Name, detail: map[string]string{"removed": was.DefinitionID, "principal": was.PrincipalID}}); err != nil {
+		n.guarded = was.PrincipalID
+		if err := a.permit(n, &target{object: AssignmentObject, id: was.Scope, name: was.Name, detail: map[string]string{"removed": was.DefinitionID, "principal": was.PrincipalID}}); err != nil {
 			return err
 		}
-		_, err = exec(a, a.tx, `DELETE FROM role_assignments WHERE tenant_id = $1 AND scope_key = $2 AND name = $3`, c.TenantID, scopeKey(scope), fold(name))
+		gone, err := exec(a, a.tx, `DELETE FROM role_assignments WHERE tenant_id = $1 AND scope_key = $2 AND name = $3`, c.TenantID, scopeKey(scope), was.Name)
+		if err == nil && gone == 0 {
+			err = notFound(AssignmentObject, name)
+		}
 		return err
 	})
-	return was, err
+	if err != nil {
+		return RoleAssignment{}, err
+	}
+	return was, nil
 }
 
 // removeAssignmentsAt removes what was assigned on a scope, or below it, that goes away.

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +36,14 @@ type target struct {
 	object   Object
 	id, name string
 	detail   map[string]string
+}
+
+// note adds to the detail.
+func (t *target) note(key, value string) {
+	if t.detail == nil {
+		t.detail = map[string]string{}
+	}
+	t.detail[key] = value
 }
 
 // act is one write under way: permit authorises it and notes the event, which
@@ -77,7 +87,7 @@ func (d *Directory) change(ctx context.Context, c Caller, fn func(*act) error) e
 
 // permit lets the write go on when the caller meets the need.
 func (a *act) permit(n need, t *target) error {
-	if err := a.d.authorise(a, a.tx, a.rights, n); err != nil {
+	if err := a.rights.authorise(a, a.tx, n); err != nil {
 		return err
 	}
 	t.action = n.action
@@ -86,7 +96,7 @@ func (a *act) permit(n need, t *target) error {
 }
 
 func (a *act) record(t *target) error {
-	id, err := uuid.NewV7()
+	id, err := uuid.NewV7() // grows, so that the events of one moment keep their order (RFC 9562 §5.7)
 	if err != nil {
 		return err
 	}
@@ -107,16 +117,21 @@ func (a *act) record(t *target) error {
 
 // Events lists the audit events of the caller's tenant, newest first.
 func (d *Directory) Events(ctx context.Context, c Caller, page Page) (Paged[Event], error) {
-	if _, err := d.permitRead(ctx, c, administer("Entente.Federation/auditEvents/read", "/")); err != nil {
+	if err := d.permitRead(ctx, c, federation("auditEvents/read", "/")); err != nil {
 		return Paged[Event]{}, err
 	}
-	after := page.After
-	if after == "" {
-		after = afterPrefix // ids are time-ordered hex (RFC 9562 §5.7)
+	w := where{}
+	w.add(`tenant_id = ?`, c.TenantID)
+	if at, id, ok := strings.Cut(page.After, "."); ok {
+		ms, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			return Paged[Event]{Items: []Event{}}, nil // no page ends there
+		}
+		w.add(`(at, id) < (?, ?)`, ms, id)
 	}
 	items, err := query(ctx, d.DB.Read(), scanEvent, `SELECT id, at, actor_kind, actor_id, actor_app_id, actor_name, action, target_kind, target_id, target_name, detail, address, request_id
-		FROM audit_events WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, c.TenantID, after, page.limit()+1)
-	return paged(items, page, func(e Event) string { return e.ID }), err
+		FROM audit_events WHERE `+w.text()+` ORDER BY at DESC, id DESC LIMIT `+w.arg(page.limit()+1), w.args...)
+	return paged(items, page, func(e Event) string { return fmt.Sprintf("%d.%s", millis(e.At), e.ID) }), err
 }
 
 func scanEvent(r row) (Event, error) {

@@ -60,48 +60,31 @@ func (d *Directory) readableParent(ctx context.Context, c Caller, ref Parent) (p
 		app, err := d.Application(ctx, c, *ref.Application)
 		return parent{credential.Application, app.ID, app.DisplayName}, err
 	}
-	r, err := d.rights(ctx, d.DB.Read(), c)
-	if err != nil {
-		return parent{}, err
-	}
-	if err := d.authorise(ctx, d.DB.Read(), r, need{action: identityProvider + "/federatedIdentityCredentials/read", scope: ref.Identity.ResourceID()}); err != nil {
-		return parent{}, err
-	}
-	m, err := findIdentity(ctx, d.DB.Read(), c.TenantID, *ref.Identity)
+	m, err := d.identity(ctx, c, *ref.Identity, "federatedIdentityCredentials/read")
 	return parent{credential.ManagedIdentity, m.PrincipalID, m.Name}, err
 }
 
-// permitOnParent locks the parent's row (on PostgreSQL the limit of 20 races
-// without it) and permits a write below it.
-func (a *act) permitOnParent(ref Parent, verb string, t *target) (parent, error) {
+// parent locks the row of a credential's parent (without that the limit of 20
+// races on PostgreSQL) and permits a write below it.
+func (a *act) parent(ref Parent, verb string, t *target) (parent, error) {
 	if ref.Application != nil {
-		app, err := a.permitOnApplication("applications/credentials/update", *ref.Application, t)
+		app, err := a.application("applications/credentials/update", *ref.Application, live, t)
 		return parent{credential.Application, app.ID, app.DisplayName}, err
 	}
-	permission := need{action: identityProvider + "/federatedIdentityCredentials/" + verb, scope: ref.Identity.ResourceID()}
-	if err := a.d.authorise(a, a.tx, a.rights, permission); err != nil {
+	n := onIdentity("federatedIdentityCredentials/"+verb, *ref.Identity)
+	if _, err := a.rights.inGroup(a, a.tx, ref.Identity.SubscriptionID, ref.Identity.Group, n); err != nil {
 		return parent{}, err
 	}
-	m, err := findIdentity(a, a.tx, a.c.TenantID, *ref.Identity)
+	m, err := a.lockIdentity(*ref.Identity)
 	if err != nil {
 		return parent{}, err
 	}
-	n, err := exec(a, a.tx, `UPDATE managed_identities SET revision = revision + 1 WHERE id = $1`, m.PrincipalID)
-	if err != nil {
-		return parent{}, err
-	}
-	if n == 0 {
-		return parent{}, notFound(IdentityObject, ref.Identity.Name)
-	}
-	permission.guarded = m.PrincipalID
-	if t.detail == nil {
-		t.detail = map[string]string{}
-	}
-	t.detail["identity"] = m.PrincipalID
-	return parent{credential.ManagedIdentity, m.PrincipalID, m.Name}, a.permit(permission, t)
+	n.guarded = m.PrincipalID
+	t.note("identity", m.PrincipalID)
+	return parent{credential.ManagedIdentity, m.PrincipalID, m.Name}, a.permit(n, t)
 }
 
-// Credentials lists a parent's, by age.
+// Credentials lists a parent's, by name.
 func (d *Directory) Credentials(ctx context.Context, c Caller, ref Parent, page Page) (Paged[Credential], error) {
 	p, err := d.readableParent(ctx, c, ref)
 	if err != nil {
@@ -120,14 +103,19 @@ func (d *Directory) Credential(ctx context.Context, c Caller, ref Parent, idOrNa
 	return findCredential(ctx, d.DB.Read(), p, idOrName)
 }
 
+// findCredential finds one by its id or name; a name comes before an id that looks the same.
 func findCredential(ctx context.Context, q db.Querier, p parent, idOrName string) (Credential, error) {
-	return one(q.QueryRowContext(ctx, `SELECT `+credentialColumns+` FROM credentials WHERE parent_id = $1 AND (name_key = $2 OR id = $3) ORDER BY CASE WHEN name_key = $2 THEN 0 ELSE 1 END LIMIT 1`,
-		p.id, p.nameKey(idOrName), fold(idOrName)), scanCredential, notFound(CredentialObject, idOrName))
+	return one(ctx, q, notFound(CredentialObject, idOrName), scanCredential,
+		`SELECT `+credentialColumns+` FROM credentials WHERE parent_id = $1 AND (name_key = $2 OR id = $3) ORDER BY CASE WHEN name_key = $2 THEN 0 ELSE 1 END LIMIT 1`, p.id, p.nameKey(idOrName), fold(idOrName))
+}
+
+func findCredentialByName(ctx context.Context, q db.Querier, p parent, name string) (Credential, error) {
+	return one(ctx, q, notFound(CredentialObject, name), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE parent_id = $1 AND name_key = $2`, p.id, p.nameKey(name))
 }
 
 // AddCredential makes one. It counts on the very next exchange.
 func (d *Directory) AddCredential(ctx context.Context, c Caller, ref Parent, s credential.Spec) (Credential, error) {
-	added, _, err := d.putCredential(ctx, c, ref, s.Name, func(old *Credential) (credential.Spec, error) {
+	added, _, err := d.writeCredential(ctx, c, ref, s.Name, findCredentialByName, func(old *Credential) (credential.Spec, error) {
 		if old != nil {
 			return s, &Error{Kind: Exists, Object: CredentialObject, ID: s.Name, Field: "name", Spec: &s}
 		}
@@ -138,11 +126,12 @@ func (d *Directory) AddCredential(ctx context.Context, c Caller, ref Parent, s c
 
 // PutCredential makes one or replaces the one of that name.
 func (d *Directory) PutCredential(ctx context.Context, c Caller, ref Parent, s credential.Spec) (put Credential, created bool, err error) {
-	return d.putCredential(ctx, c, ref, s.Name, func(old *Credential) (credential.Spec, error) {
+	return d.writeCredential(ctx, c, ref, s.Name, findCredentialByName, func(old *Credential) (credential.Spec, error) {
+		put := s
 		if old != nil {
-			s.Name = old.Name // the case of the first writer stays
+			put.Name = old.Name // the case of the first writer stays
 		}
-		return s, nil
+		return put, nil
 	})
 }
 
@@ -165,42 +154,45 @@ func (e CredentialEdit) apply(s credential.Spec) credential.Spec {
 	return s
 }
 
-// UpdateCredential changes the one of that id or name. With orCreate one that
-// is not there is made under that name.
+// UpdateCredential changes the one of that id or name. With orCreate the one
+// of that name, or one that is made under that name.
 func (d *Directory) UpdateCredential(ctx context.Context, c Caller, ref Parent, idOrName string, e CredentialEdit, orCreate bool) (updated Credential, created bool, err error) {
-	return d.putCredential(ctx, c, ref, idOrName, func(old *Credential) (credential.Spec, error) {
-		name := idOrName
-		if old != nil {
-			name = old.Name
-		} else if !orCreate {
+	find := findCredential
+	if orCreate {
+		find = findCredentialByName
+	}
+	return d.writeCredential(ctx, c, ref, idOrName, find, func(old *Credential) (credential.Spec, error) {
+		was := credential.Spec{Name: idOrName}
+		switch {
+		case old != nil:
+			was = old.Spec
+		case !orCreate:
 			return credential.Spec{}, notFound(CredentialObject, idOrName)
 		}
-		if e.Name != nil && *e.Name != name {
-			return credential.Spec{}, &Error{Kind: Immutable, Object: CredentialObject, ID: name, Field: "name"}
+		if e.Name != nil && *e.Name != was.Name {
+			return credential.Spec{}, &Error{Kind: Immutable, Object: CredentialObject, ID: was.Name, Field: "name"}
 		}
-		if old != nil {
-			return e.apply(old.Spec), nil
-		}
-		return e.apply(credential.Spec{Name: name}), nil
+		return e.apply(was), nil
 	})
 }
 
-// putCredential is every write of a credential: decide gets the one that is
-// there, or nil, and says what it shall become.
-func (d *Directory) putCredential(ctx context.Context, c Caller, ref Parent, idOrName string, decide func(old *Credential) (credential.Spec, error)) (put Credential, created bool, err error) {
+// writeCredential is every write of a credential but its end: decide gets the
+// one that find found, or nil, and says what it shall become.
+func (d *Directory) writeCredential(ctx context.Context, c Caller, ref Parent, idOrName string,
+	find func(context.Context, db.Querier, parent, string) (Credential, error), decide func(old *Credential) (credential.Spec, error)) (put Credential, created bool, err error) {
 	err = d.change(ctx, c, func(a *act) error {
-		t := &target{object: CredentialObject, detail: map[string]string{}}
-		p, err := a.permitOnParent(ref, "write", t)
+		t := &target{object: CredentialObject}
+		p, err := a.parent(ref, "write", t)
 		if err != nil {
 			return err
 		}
-		old, err := findCredential(a, a.tx, p, idOrName)
-		if created = isNotFound(err); err != nil && !created {
-			return err
-		}
+		old, err := find(a, a.tx, p, idOrName)
 		was := &old
-		if created {
-			was = nil
+		if created = isNotFound(err); created {
+			was, err = nil, nil
+		}
+		if err != nil {
+			return err
 		}
 		s, err := decide(was)
 		if err != nil {
@@ -213,17 +205,21 @@ func (d *Directory) putCredential(ctx context.Context, c Caller, ref Parent, idO
 		if created {
 			put.ID, put.CreatedAt = newID(), a.at
 		} else {
-			t.detail["wasIssuer"], t.detail["wasSubject"], t.detail["wasAudience"] = old.Issuer, old.Subject, old.Audience()
+			t.was(old)
 		}
 		t.id, t.name = put.ID, s.Name
-		t.detail["issuer"], t.detail["subject"], t.detail["audience"] = s.Issuer, s.Subject, put.Audience()
-		if err := a.ensureIssuer(c.TenantID, s.Issuer); err != nil {
-			return err
-		}
+		t.note("issuer", s.Issuer)
+		t.note("subject", s.Subject)
+		t.note("audience", put.Audience())
 		if created {
 			if err := a.checkLimit(p); err != nil {
 				return err
 			}
+		}
+		if err := a.ensureIssuer(c.TenantID, s.Issuer); err != nil {
+			return err
+		}
+		if created {
 			return a.insertCredential(put, p, c.TenantID)
 		}
 		_, err = exec(a, a.tx, `UPDATE credentials SET issuer = $1, subject = $2, audience = $3, description = $4, updated_at = $5 WHERE id = $6`,
@@ -236,21 +232,22 @@ func (d *Directory) putCredential(ctx context.Context, c Caller, ref Parent, idO
 	return put, created, nil
 }
 
+// was notes what a credential was before the write.
+func (t *target) was(c Credential) {
+	t.note("wasIssuer", c.Issuer)
+	t.note("wasSubject", c.Subject)
+	t.note("wasAudience", c.Audience())
+}
+
+// insertCredential makes one below a parent whose row is locked and that has none of its name.
 func (a *act) insertCredential(c Credential, p parent, tenantID string) error {
-	var taken int
-	if err := a.tx.QueryRowContext(a, `SELECT count(*) FROM credentials WHERE parent_id = $1 AND name_key = $2`, p.id, p.nameKey(c.Name)).Scan(&taken); err != nil {
-		return err
-	}
-	if taken > 0 { // asked beforehand, because afterwards an error does not say which index refused
-		return &Error{Kind: Exists, Object: CredentialObject, ID: c.Name, Field: "name", Spec: &c.Spec}
-	}
 	_, err := exec(a, a.tx, `INSERT INTO credentials (id, tenant_id, parent_id, name_key, name, issuer, subject, audience, description, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		c.ID, tenantID, p.id, p.nameKey(c.Name), c.Name, c.Issuer, c.Subject, c.Audience(), nullable(c.Description), millis(c.CreatedAt), millis(c.UpdatedAt))
 	return conflict(err, c.Spec)
 }
 
-// conflict says which credential refused another one of its issuer and subject.
+// conflict says that another credential of the parent has the issuer and subject.
 func conflict(err error, s credential.Spec) error {
 	if db.IsUnique(err) {
 		return &Error{Kind: Exists, Object: CredentialObject, ID: s.Name, Field: "subject", Spec: &s}
@@ -260,12 +257,12 @@ func conflict(err error, s credential.Spec) error {
 
 // checkLimit counts below the parent's locked row.
 func (a *act) checkLimit(p parent) error {
-	limit, err := a.tenantLimit()
+	limit, err := one(a, a.tx, notFound(TenantObject, a.c.TenantID), scanInt, `SELECT max_credentials FROM tenants WHERE id = $1`, a.c.TenantID)
 	if err != nil {
 		return err
 	}
-	var n int
-	if err := a.tx.QueryRowContext(a, `SELECT count(*) FROM credentials WHERE parent_id = $1`, p.id).Scan(&n); err != nil {
+	n, err := count(a, a.tx, `SELECT count(*) FROM credentials WHERE parent_id = $1`, p.id)
+	if err != nil {
 		return err
 	}
 	if n >= limit {
@@ -277,8 +274,8 @@ func (a *act) checkLimit(p parent) error {
 // RemoveCredential removes the one of that id or name; it is refused on the very next exchange.
 func (d *Directory) RemoveCredential(ctx context.Context, c Caller, ref Parent, idOrName string) error {
 	return d.change(ctx, c, func(a *act) error {
-		t := &target{object: CredentialObject, detail: map[string]string{}}
-		p, err := a.permitOnParent(ref, "delete", t)
+		t := &target{object: CredentialObject}
+		p, err := a.parent(ref, "delete", t)
 		if err != nil {
 			return err
 		}
@@ -287,9 +284,8 @@ func (d *Directory) RemoveCredential(ctx context.Context, c Caller, ref Parent, 
 			return err
 		}
 		t.id, t.name = old.ID, old.Name
-		t.detail["wasIssuer"], t.detail["wasSubject"], t.detail["wasAudience"] = old.Issuer, old.Subject, old.Audience()
-		_, err = exec(a, a.tx, `DELETE FROM credentials WHERE id = $1`, old.ID)
-		return err
+		t.was(old)
+		return a.removeAll(old.ID, `DELETE FROM credentials WHERE id = $1`)
 	})
 }
 
@@ -298,9 +294,4 @@ func violatedField(err error) string {
 		return string(v.Field)
 	}
 	return ""
-}
-
-func isNotFound(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Kind == NotFound
 }

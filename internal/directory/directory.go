@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -91,6 +92,9 @@ func paged[T any](items []T, p Page, key func(T) string) Paged[T] {
 
 // query reads all rows of a statement; scan reads one.
 func query[T any](ctx context.Context, q db.Querier, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+	if !storable(args...) {
+		return []T{}, nil
+	}
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err
@@ -110,13 +114,35 @@ func query[T any](ctx context.Context, q db.Querier, scan func(row) (T, error), 
 // row is what *sql.Row and *sql.Rows share.
 type row interface{ Scan(dest ...any) error }
 
-// one reads the one row of a statement, or notFound when there is none.
-func one[T any](r *sql.Row, scan func(row) (T, error), notFound *Error) (T, error) {
-	item, err := scan(r)
+// one reads the one row of a statement, or missing when there is none.
+func one[T any](ctx context.Context, q db.Querier, missing *Error, scan func(row) (T, error), text string, args ...any) (T, error) {
+	var none T
+	if !storable(args...) {
+		return none, missing
+	}
+	item, err := scan(q.QueryRowContext(ctx, text, args...))
 	if errors.Is(err, sql.ErrNoRows) {
-		return item, notFound
+		return none, missing
 	}
 	return item, err
+}
+
+// storable says whether a row of either engine could hold the texts among
+// args. PostgreSQL refuses NUL and what is not UTF-8, also in a question; here
+// such a question has no answer, on both engines.
+func storable(args ...any) bool {
+	for _, arg := range args {
+		if s, ok := arg.(string); ok && (!utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// count reads the one number of a statement.
+func count(ctx context.Context, q db.Querier, text string, args ...any) (n int, err error) {
+	err = q.QueryRowContext(ctx, text, args...).Scan(&n)
+	return n, err
 }
 
 func exec(ctx context.Context, q db.Querier, text string, args ...any) (int64, error) {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,6 +91,16 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == NotFound
+}
+
+func isNotFoundOf(err error, object Object) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == NotFound && e.Object == object
+}
 
 func notFound(object Object, id string) *Error { return &Error{Kind: NotFound, Object: object, ID: id} }
 

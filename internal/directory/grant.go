@@ -31,30 +31,29 @@ func scanGrant(r row) (Grant, error) {
 	return g, err
 }
 
-// Grants lists the app role assignments that a service principal holds.
+// Grants lists the app role assignments that a service principal holds, by age.
 func (d *Directory) Grants(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
-	p, err := d.ServicePrincipal(ctx, c, ref)
-	if err != nil {
-		return nil, err
-	}
-	return query(ctx, d.DB.Read(), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.principal_id = $1 ORDER BY g.created_at, g.id`, p.ID)
+	return d.grants(ctx, c, ref, `g.principal_id`)
 }
 
-// GrantsOf lists the app role assignments on a resource.
+// GrantsOf lists the app role assignments on a resource, by age.
 func (d *Directory) GrantsOf(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
+	return d.grants(ctx, c, ref, `g.resource_id`)
+}
+
+func (d *Directory) grants(ctx context.Context, c Caller, ref Ref, side string) ([]Grant, error) {
 	p, err := d.ServicePrincipal(ctx, c, ref)
 	if err != nil {
 		return nil, err
 	}
-	return query(ctx, d.DB.Read(), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.resource_id = $1 ORDER BY g.created_at, g.id`, p.ID)
+	return query(ctx, d.DB.Read(), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE `+side+` = $1 AND c.deleted_at = 0 AND r.deleted_at = 0 ORDER BY g.created_at, g.id`, p.ID)
 }
 
-// AddGrant gives a principal a role of a resource. An administrator's
-// principal may be given more only by administrators.
+// AddGrant gives a principal a role of a resource. A principal that holds
+// rights which only administrators give may be given more only by administrators.
 func (d *Directory) AddGrant(ctx context.Context, c Caller, g Grant) (Grant, error) {
 	err := d.change(ctx, c, func(a *act) error {
-		if err := a.permit(need{action: "microsoft.directory/servicePrincipals/appRoleAssignedTo/update", graph: []string{writeGrants}, guarded: g.PrincipalID},
-			&target{object: GrantObject, id: g.PrincipalID, name: g.AppRoleID, detail: map[string]string{"resource": g.ResourceID}}); err != nil {
+		if err := a.rights.authorise(a, a.tx, writeGrant("")); err != nil {
 			return err
 		}
 		client, err := findPrincipal(a, a.tx, c.TenantID, Ref{ID: g.PrincipalID})
@@ -65,20 +64,34 @@ func (d *Directory) AddGrant(ctx context.Context, c Caller, g Grant) (Grant, err
 		if err != nil {
 			return err
 		}
-		if g.AppRoleID == "" {
-			g.AppRoleID = defaultAppRole
+		role := fold(g.AppRoleID)
+		if role == "" {
+			role = defaultAppRole
+		}
+		if err := a.permit(writeGrant(client.ID), grantTarget(client.ID, resource.ID, role)); err != nil {
+			return err
 		}
 		known := slices.ContainsFunc(resource.AppRoles, func(r AppRole) bool {
-			return r.ID == g.AppRoleID && r.Enabled && slices.Contains(r.MemberTypes, "Application")
+			return r.ID == role && r.Enabled && slices.Contains(r.MemberTypes, "Application")
 		})
-		if !known && (g.AppRoleID != defaultAppRole || len(resource.AppRoles) > 0) {
-			return invalid(GrantObject, "appRoleId", "the resource %q has no enabled app role %q for applications", resource.DisplayName, g.AppRoleID)
+		if !known && (role != defaultAppRole || len(resource.AppRoles) > 0) {
+			return invalid(GrantObject, "appRoleId", "the resource %q has no enabled app role %q for applications", resource.DisplayName, role)
 		}
-		g.ID, g.CreatedAt = newID(), a.at
-		g.PrincipalID, g.PrincipalName, g.PrincipalKind, g.ResourceID, g.ResourceName = client.ID, client.DisplayName, string(client.Kind), resource.ID, resource.DisplayName
+		g = Grant{ID: newID(), PrincipalID: client.ID, PrincipalName: client.DisplayName, PrincipalKind: string(client.Kind), ResourceID: resource.ID, ResourceName: resource.DisplayName, AppRoleID: role, CreatedAt: a.at}
 		return a.insertGrant(g, c.TenantID)
 	})
-	return g, err
+	if err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+func writeGrant(guarded string) need {
+	return need{action: "microsoft.directory/servicePrincipals/appRoleAssignedTo/update", graph: []string{writeGrants}, guarded: guarded}
+}
+
+func grantTarget(principalID, resourceID, role string) *target {
+	return &target{object: GrantObject, id: principalID, name: role, detail: map[string]string{"resource": resourceID}}
 }
 
 func (a *act) insertGrant(g Grant, tenantID string) error {
@@ -93,19 +106,22 @@ func (a *act) insertGrant(g Grant, tenantID string) error {
 // RemoveGrant takes a role back. objectID is the principal that holds it or the resource that defines it.
 func (d *Directory) RemoveGrant(ctx context.Context, c Caller, objectID, id string) error {
 	return d.change(ctx, c, func(a *act) error {
-		permission := need{action: "microsoft.directory/servicePrincipals/appRoleAssignedTo/update", graph: []string{writeGrants}}
-		if err := a.d.authorise(a, a.tx, a.rights, permission); err != nil {
+		if err := a.rights.authorise(a, a.tx, writeGrant("")); err != nil {
 			return err
 		}
-		g, err := one(a.tx.QueryRowContext(a, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.tenant_id = $1 AND g.id = $2 AND (g.principal_id = $3 OR g.resource_id = $3)`, c.TenantID, id, fold(objectID)), scanGrant, notFound(GrantObject, id))
+		g, err := one(a, a.tx, notFound(GrantObject, id), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.tenant_id = $1 AND g.id = $2 AND (g.principal_id = $3 OR g.resource_id = $3)`, c.TenantID, fold(id), fold(objectID))
 		if err != nil {
 			return err
 		}
-		permission.guarded = g.PrincipalID
-		if err := a.permit(permission, &target{object: GrantObject, id: g.PrincipalID, name: g.AppRoleID, detail: map[string]string{"resource": g.ResourceID, "removed": id}}); err != nil {
+		t := grantTarget(g.PrincipalID, g.ResourceID, g.AppRoleID)
+		t.note("removed", g.ID)
+		if err := a.permit(writeGrant(g.PrincipalID), t); err != nil {
 			return err
 		}
-		_, err = exec(a, a.tx, `DELETE FROM app_role_assignments WHERE id = $1`, id)
+		n, err := exec(a, a.tx, `DELETE FROM app_role_assignments WHERE id = $1`, g.ID)
+		if err == nil && n == 0 {
+			err = notFound(GrantObject, id)
+		}
 		return err
 	})
 }

@@ -2,10 +2,8 @@ package directory
 
 import (
 	"context"
-	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/entente-id/entente/internal/db"
 )
@@ -26,6 +24,11 @@ func groupScope(subscriptionID, name string) string {
 	return "/subscriptions/" + fold(subscriptionID) + "/resourceGroups/" + name
 }
 
+// onGroup is the need for a right on a resource group itself.
+func onGroup(verb, subscriptionID, name string) need {
+	return need{action: "Microsoft.Resources/subscriptions/resourceGroups/" + verb, scope: groupScope(subscriptionID, name)}
+}
+
 const groupColumns = `subscription_id, name, location, tags, created_at`
 
 func scanGroup(r row) (Group, error) {
@@ -40,39 +43,65 @@ func scanGroup(r row) (Group, error) {
 }
 
 func findGroup(ctx context.Context, q db.Querier, tenantID, subscriptionID, name string) (Group, error) {
-	return one(q.QueryRowContext(ctx, `SELECT `+groupColumns+` FROM resource_groups WHERE tenant_id = $1 AND subscription_id = $2 AND name_key = $3`, tenantID, fold(subscriptionID), fold(name)),
-		scanGroup, notFound(GroupObject, name))
+	return one(ctx, q, notFound(GroupObject, name), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE tenant_id = $1 AND subscription_id = $2 AND name_key = $3`, tenantID, fold(subscriptionID), fold(name))
+}
+
+// lockGroup finds a group and locks its row, which orders everything that
+// comes into being, or goes, in it.
+func (a *act) lockGroup(subscriptionID, name string) (Group, error) {
+	return one(a, a.tx, notFound(GroupObject, name), scanGroup, `UPDATE resource_groups SET name = name WHERE tenant_id = $1 AND subscription_id = $2 AND name_key = $3 RETURNING `+groupColumns, a.c.TenantID, fold(subscriptionID), fold(name))
+}
+
+// inGroup checks a right on something in a group, and that the group is there.
+func (r rights) inGroup(ctx context.Context, q db.Querier, subscriptionID, group string, n need) (Group, error) {
+	if _, err := r.subscription(ctx, q, subscriptionID); err != nil {
+		return Group{}, err
+	}
+	if err := r.authorise(ctx, q, n); err != nil {
+		return Group{}, err
+	}
+	return findGroup(ctx, q, r.caller.TenantID, subscriptionID, group)
+}
+
+// permitInGroup permits a write on something in a group, whose row it locks.
+func (a *act) permitInGroup(subscriptionID, group string, n need, t *target) (Group, error) {
+	if _, err := a.rights.subscription(a, a.tx, subscriptionID); err != nil {
+		return Group{}, err
+	}
+	if err := a.permit(n, t); err != nil {
+		return Group{}, err
+	}
+	return a.lockGroup(subscriptionID, group)
 }
 
 // Group reads one.
 func (d *Directory) Group(ctx context.Context, c Caller, subscriptionID, name string) (Group, error) {
-	if _, err := d.Subscription(ctx, c, subscriptionID); err != nil {
-		return Group{}, err
-	}
-	if _, err := d.permitRead(ctx, c, need{action: "Microsoft.Resources/subscriptions/resourceGroups/read", scope: groupScope(subscriptionID, name)}); err != nil {
-		return Group{}, err
-	}
-	return findGroup(ctx, d.DB.Read(), c.TenantID, subscriptionID, name)
-}
-
-// Groups lists those that the caller may read.
-func (d *Directory) Groups(ctx context.Context, c Caller, subscriptionID string, page Page) (Paged[Group], error) {
-	if _, err := d.Subscription(ctx, c, subscriptionID); err != nil {
-		return Paged[Group]{}, err
-	}
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
+		return Group{}, err
+	}
+	return r.inGroup(ctx, d.DB.Read(), subscriptionID, name, onGroup("read", subscriptionID, name))
+}
+
+// Groups lists those that the caller may read, by name without case. A page
+// may hold fewer than asked for and yet have a next one.
+func (d *Directory) Groups(ctx context.Context, c Caller, subscriptionID string, page Page) (Paged[Group], error) {
+	r, err := d.rights(ctx, d.DB.Read(), c)
+	if err != nil {
+		return Paged[Group]{}, err
+	}
+	if _, err := r.subscription(ctx, d.DB.Read(), subscriptionID); err != nil {
 		return Paged[Group]{}, err
 	}
 	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE tenant_id = $1 AND subscription_id = $2 AND name_key > $3 ORDER BY name_key LIMIT $4`,
 		c.TenantID, fold(subscriptionID), page.After, page.limit()+1)
 	p := paged(items, page, func(g Group) string { return fold(g.Name) })
-	p.Items = readable(p.Items, func(g Group) bool { return r.can("Microsoft.Resources/subscriptions/resourceGroups/read", g.Scope()) })
+	p.Items = readable(p.Items, func(g Group) bool { return r.can(onGroup("read", "", "").action, g.Scope()) })
 	return p, err
 }
 
 func readable[T any](items []T, may func(T) bool) []T {
-	kept := items[:0:0]
+	kept := []T{}
 	for _, item := range items {
 		if may(item) {
 			kept = append(kept, item)
@@ -80,11 +109,6 @@ func readable[T any](items []T, may func(T) bool) []T {
 	}
 	return kept
 }
-
-// groupName is Azure's rule: letters, digits, underscores, parentheses,
-// hyphens and periods, at most 90, no period at the end
-// (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
-var groupName = regexp.MustCompile(`^[\p{L}\p{Nd}_().-]{1,90}$`)
 
 // PutGroup makes a group, or replaces the tags of the one that is there; its location stays.
 func (d *Directory) PutGroup(ctx context.Context, c Caller, g Group) (put Group, created bool, err error) {
@@ -94,57 +118,62 @@ func (d *Directory) PutGroup(ctx context.Context, c Caller, g Group) (put Group,
 	if err := checkPlace(GroupObject, g.Location, g.Tags); err != nil {
 		return Group{}, false, err
 	}
-	if _, err := d.Subscription(ctx, c, g.SubscriptionID); err != nil {
-		return Group{}, false, err
-	}
 	g.SubscriptionID = fold(g.SubscriptionID)
 	err = d.change(ctx, c, func(a *act) error {
-		if err := a.permit(need{action: "Microsoft.Resources/subscriptions/resourceGroups/write", scope: g.Scope()}, &target{object: GroupObject, id: g.Scope(), name: g.Name}); err != nil {
+		created = false
+		t := &target{object: GroupObject, id: g.Scope(), name: g.Name}
+		put, err = a.permitInGroup(g.SubscriptionID, g.Name, onGroup("write", g.SubscriptionID, g.Name), t)
+		if isNotFoundOf(err, GroupObject) {
+			put, created, err = a.insertGroup(g)
+		}
+		if err != nil || created {
 			return err
 		}
+		if g.Location != "" && fold(g.Location) != fold(put.Location) {
+			return &Error{Kind: Immutable, Object: GroupObject, ID: put.Name, Field: "location", Detail: put.Location}
+		}
+		t.id, t.name, put.Tags = put.Scope(), put.Name, g.Tags
 		tags, err := tagsJSON(g.Tags)
 		if err != nil {
 			return err
 		}
-		old, err := findGroup(a, a.tx, c.TenantID, g.SubscriptionID, g.Name)
-		if created = isNotFound(err); err != nil && !created {
-			return err
-		}
-		if created {
-			if g.Location == "" {
-				return invalid(GroupObject, "location", "is required")
-			}
-			put, put.CreatedAt = g, a.at
-			_, err = exec(a, a.tx, `INSERT INTO resource_groups (subscription_id, name_key, tenant_id, name, location, tags, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-				ON CONFLICT (subscription_id, name_key) DO UPDATE SET tags = excluded.tags`, g.SubscriptionID, fold(g.Name), c.TenantID, g.Name, g.Location, tags, millis(a.at))
-			return err
-		}
-		if g.Location != "" && fold(g.Location) != fold(old.Location) {
-			return &Error{Kind: Immutable, Object: GroupObject, ID: old.Name, Field: "location", Detail: old.Location}
-		}
-		put = old
-		put.Tags = g.Tags
 		_, err = exec(a, a.tx, `UPDATE resource_groups SET tags = $1 WHERE subscription_id = $2 AND name_key = $3`, tags, g.SubscriptionID, fold(g.Name))
 		return err
 	})
-	return put, created, err
+	if err != nil {
+		return Group{}, false, err
+	}
+	return put, created, nil
+}
+
+// insertGroup makes a group; when another caller was faster it returns that one's, locked, and created is false.
+func (a *act) insertGroup(g Group) (put Group, created bool, err error) {
+	if g.Location == "" {
+		return Group{}, false, invalid(GroupObject, "location", "is required")
+	}
+	tags, err := tagsJSON(g.Tags)
+	if err != nil {
+		return Group{}, false, err
+	}
+	g.CreatedAt = a.at
+	n, err := exec(a, a.tx, `INSERT INTO resource_groups (subscription_id, name_key, tenant_id, name, location, tags, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+		g.SubscriptionID, fold(g.Name), a.c.TenantID, g.Name, g.Location, tags, millis(g.CreatedAt))
+	if err == nil && n == 0 {
+		g, err = a.lockGroup(g.SubscriptionID, g.Name)
+	}
+	return g, n > 0, err
 }
 
 // DeleteGroup removes a group with everything in it.
 func (d *Directory) DeleteGroup(ctx context.Context, c Caller, subscriptionID, name string) error {
-	if _, err := d.Subscription(ctx, c, subscriptionID); err != nil {
-		return err
-	}
 	return d.change(ctx, c, func(a *act) error {
-		scope := groupScope(subscriptionID, name)
-		if err := a.permit(need{action: "Microsoft.Resources/subscriptions/resourceGroups/delete", scope: scope}, &target{object: GroupObject, id: scope, name: name}); err != nil {
-			return err
-		}
-		g, err := findGroup(a, a.tx, c.TenantID, subscriptionID, name)
+		t := &target{object: GroupObject}
+		g, err := a.permitInGroup(subscriptionID, name, onGroup("delete", subscriptionID, name), t)
 		if err != nil {
 			return err
 		}
-		identities, err := query(a, a.tx, scanIdentity, `SELECT `+identityColumns+` FROM managed_identities WHERE tenant_id = $1 AND subscription_id = $2 AND group_key = $3`, c.TenantID, fold(subscriptionID), fold(name))
+		t.id, t.name = g.Scope(), g.Name
+		identities, err := query(a, a.tx, scanIdentity, `SELECT `+identityColumns+` FROM managed_identities WHERE tenant_id = $1 AND subscription_id = $2 AND group_key = $3`, c.TenantID, g.SubscriptionID, fold(g.Name))
 		if err != nil {
 			return err
 		}
@@ -156,26 +185,9 @@ func (d *Directory) DeleteGroup(ctx context.Context, c Caller, subscriptionID, n
 		if err := a.removeAssignmentsAt(g.Scope()); err != nil {
 			return err
 		}
-		_, err = exec(a, a.tx, `DELETE FROM resource_groups WHERE subscription_id = $1 AND name_key = $2`, fold(subscriptionID), fold(name))
+		_, err = exec(a, a.tx, `DELETE FROM resource_groups WHERE subscription_id = $1 AND name_key = $2`, g.SubscriptionID, fold(g.Name))
 		return err
 	})
-}
-
-// checkPlace checks what every ARM resource carries. Azure's limits on tags:
-// 50, names of 512 and values of 256 characters.
-func checkPlace(o Object, location string, tags map[string]string) error {
-	if err := checkText(o, "location", location, 64); err != nil {
-		return err
-	}
-	if len(tags) > 50 {
-		return invalid(o, "tags", "at most 50")
-	}
-	for name, value := range tags {
-		if name == "" || utf8.RuneCountInString(name) > 512 || utf8.RuneCountInString(value) > 256 || checkText(o, "tags", name+value, 768) != nil {
-			return invalid(o, "tags", "the tag %q is too long or not plain text", name)
-		}
-	}
-	return nil
 }
 
 func tagsJSON(tags map[string]string) (string, error) {

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"regexp"
 	"strings"
 	"time"
 
@@ -47,41 +46,47 @@ func scanIdentity(r row) (Identity, error) {
 }
 
 func findIdentity(ctx context.Context, q db.Querier, tenantID string, ref IdentityRef) (Identity, error) {
-	missing := notFound(IdentityObject, ref.Name)
-	missing.Group = ref.Group
-	return one(q.QueryRowContext(ctx, `SELECT `+identityColumns+` FROM managed_identities WHERE tenant_id = $1 AND subscription_id = $2 AND group_key = $3 AND name_key = $4`,
-		tenantID, fold(ref.SubscriptionID), fold(ref.Group), fold(ref.Name)), scanIdentity, missing)
+	return one(ctx, q, ref.missing(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities WHERE `+identityIs, tenantID, fold(ref.SubscriptionID), fold(ref.Group), fold(ref.Name))
+}
+
+// lockIdentity finds an identity and locks its row, which orders all writes below it.
+func (a *act) lockIdentity(ref IdentityRef) (Identity, error) {
+	return one(a, a.tx, ref.missing(), scanIdentity, `UPDATE managed_identities SET revision = revision + 1 WHERE `+identityIs+` RETURNING `+identityColumns,
+		a.c.TenantID, fold(ref.SubscriptionID), fold(ref.Group), fold(ref.Name))
+}
+
+const identityIs = `tenant_id = $1 AND subscription_id = $2 AND group_key = $3 AND name_key = $4`
+
+func (r IdentityRef) missing() *Error {
+	return &Error{Kind: NotFound, Object: IdentityObject, ID: r.Name, Group: r.Group}
+}
+
+// onIdentity is the need for a right on a managed identity, or on what hangs off it.
+func onIdentity(verb string, ref IdentityRef) need {
+	return need{action: identityProvider + "/" + verb, scope: ref.ResourceID()}
 }
 
 // Identity reads one.
 func (d *Directory) Identity(ctx context.Context, c Caller, ref IdentityRef) (Identity, error) {
-	if err := d.groupThere(ctx, c, ref.SubscriptionID, ref.Group, need{action: identityProvider + "/read", scope: ref.ResourceID()}); err != nil {
+	return d.identity(ctx, c, ref, "read")
+}
+
+// identity reads one for a caller with a right on it.
+func (d *Directory) identity(ctx context.Context, c Caller, ref IdentityRef, verb string) (Identity, error) {
+	r, err := d.rights(ctx, d.DB.Read(), c)
+	if err != nil {
+		return Identity{}, err
+	}
+	if _, err := r.inGroup(ctx, d.DB.Read(), ref.SubscriptionID, ref.Group, onIdentity(verb, ref)); err != nil {
 		return Identity{}, err
 	}
 	return findIdentity(ctx, d.DB.Read(), c.TenantID, ref)
 }
 
-// groupThere checks a right on something in a group, and that the group is there.
-func (d *Directory) groupThere(ctx context.Context, c Caller, subscriptionID, group string, n need) error {
-	if _, err := d.Subscription(ctx, c, subscriptionID); err != nil {
-		return err
-	}
-	if _, err := d.permitRead(ctx, c, n); err != nil {
-		return err
-	}
-	_, err := findGroup(ctx, d.DB.Read(), c.TenantID, subscriptionID, group)
-	return err
-}
-
-// Identities lists those of a subscription, or of one group, that the caller may read.
+// Identities lists those of a subscription, or of one group, that the caller
+// may read, by group and name without case. A page may hold fewer than asked
+// for and yet have a next one.
 func (d *Directory) Identities(ctx context.Context, c Caller, subscriptionID, group string, page Page) (Paged[Identity], error) {
-	if group != "" {
-		if err := d.groupThere(ctx, c, subscriptionID, group, need{action: identityProvider + "/read", scope: groupScope(subscriptionID, group)}); err != nil {
-			return Paged[Identity]{}, err
-		}
-	} else if _, err := d.Subscription(ctx, c, subscriptionID); err != nil {
-		return Paged[Identity]{}, err
-	}
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
 		return Paged[Identity]{}, err
@@ -89,21 +94,24 @@ func (d *Directory) Identities(ctx context.Context, c Caller, subscriptionID, gr
 	w := where{}
 	w.add(`tenant_id = ?`, c.TenantID)
 	w.add(`subscription_id = ?`, fold(subscriptionID))
+	read := identityProvider + "/read"
 	if group != "" {
 		w.add(`group_key = ?`, fold(group))
+		_, err = r.inGroup(ctx, d.DB.Read(), subscriptionID, group, need{action: read, scope: groupScope(subscriptionID, group)})
+	} else {
+		_, err = r.subscription(ctx, d.DB.Read(), subscriptionID)
+	}
+	if err != nil {
+		return Paged[Identity]{}, err
 	}
 	if group, name, ok := strings.Cut(page.After, "/"); ok {
-		w.add(`(group_key > ? OR (group_key = ? AND name_key > ?))`, group, group, name)
+		w.add(`(group_key, name_key) > (?, ?)`, group, name)
 	}
 	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities WHERE `+w.text()+` ORDER BY group_key, name_key LIMIT `+w.arg(page.limit()+1), w.args...)
 	p := paged(items, page, func(m Identity) string { return fold(m.Group) + "/" + fold(m.Name) })
-	p.Items = readable(p.Items, func(m Identity) bool { return r.can(identityProvider+"/read", m.ResourceID()) })
+	p.Items = readable(p.Items, func(m Identity) bool { return r.can(read, m.ResourceID()) })
 	return p, err
 }
-
-// identityName is Azure's rule for user-assigned identities
-// (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
-var identityName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`)
 
 // IdentityEdit changes an identity; nil members stay as they are.
 type IdentityEdit struct {
@@ -116,72 +124,94 @@ func (d *Directory) PutIdentity(ctx context.Context, c Caller, m Identity) (put 
 	if !identityName.MatchString(m.Name) {
 		return Identity{}, false, invalid(IdentityObject, "name", "%q: 3 to 128 letters, digits, - and _, the first a letter or digit", m.Name)
 	}
-	if err := checkPlace(IdentityObject, m.Location, m.Tags); err != nil {
-		return Identity{}, false, err
-	}
-	if m.IsolationScope != "" && m.IsolationScope != "None" && m.IsolationScope != "Regional" {
-		return Identity{}, false, invalid(IdentityObject, "isolationScope", "%q is neither None nor Regional", m.IsolationScope)
-	}
-	if err := d.groupThere(ctx, c, m.SubscriptionID, m.Group, need{action: identityProvider + "/write", scope: m.ResourceID()}); err != nil {
-		return Identity{}, false, err
-	}
-	m.SubscriptionID, m.TenantID = fold(m.SubscriptionID), c.TenantID
-	err = d.change(ctx, c, func(a *act) error {
-		t := &target{object: IdentityObject, id: m.ResourceID(), name: m.Name}
-		if err := a.permit(need{action: identityProvider + "/write", scope: m.ResourceID()}, t); err != nil {
-			return err
-		}
-		// The group's row is the lock: an identity cannot slip into a group that is being deleted.
-		if n, err := exec(a, a.tx, `UPDATE resource_groups SET name = name WHERE subscription_id = $1 AND name_key = $2`, m.SubscriptionID, fold(m.Group)); err != nil || n == 0 {
-			return notFoundOr(err, GroupObject, m.Group)
-		}
-		old, err := findIdentity(a, a.tx, c.TenantID, m.IdentityRef)
-		if created = isNotFound(err); err != nil && !created {
-			return err
-		}
-		if created {
+	return d.writeIdentity(ctx, c, m.IdentityRef, func(old *Identity) (Identity, error) {
+		if old == nil {
 			if m.Location == "" {
-				return invalid(IdentityObject, "location", "is required")
+				return m, invalid(IdentityObject, "location", "is required")
 			}
-			m.PrincipalID, m.ClientID, m.CreatedAt = newID(), newID(), a.at
-			put = m
-			return a.insertIdentity(m)
+			return m, nil
 		}
 		if m.Location != "" && fold(m.Location) != fold(old.Location) {
-			return &Error{Kind: Immutable, Object: IdentityObject, ID: old.Name, Field: "location", Detail: old.Location}
+			return m, &Error{Kind: Immutable, Object: IdentityObject, ID: old.Name, Field: "location", Detail: old.Location}
 		}
-		put = old
+		put := *old
 		put.Tags = m.Tags
 		if m.IsolationScope != "" {
 			put.IsolationScope = m.IsolationScope
 		}
-		return a.updateIdentity(put)
+		return put, nil
 	})
-	return put, created, err
 }
 
 // UpdateIdentity changes parts of one.
 func (d *Directory) UpdateIdentity(ctx context.Context, c Caller, ref IdentityRef, e IdentityEdit) (Identity, error) {
-	m, err := d.Identity(ctx, c, ref)
-	if err != nil {
-		return Identity{}, err
-	}
-	if e.Tags != nil {
-		m.Tags = *e.Tags
-	}
-	if e.IsolationScope != nil {
-		m.IsolationScope = *e.IsolationScope
-	}
-	put, _, err := d.PutIdentity(ctx, c, m)
+	put, _, err := d.writeIdentity(ctx, c, ref, func(old *Identity) (Identity, error) {
+		if old == nil {
+			return Identity{}, ref.missing()
+		}
+		put := *old
+		if e.Tags != nil {
+			put.Tags = *e.Tags
+		}
+		if e.IsolationScope != nil {
+			put.IsolationScope = *e.IsolationScope
+		}
+		return put, nil
+	})
 	return put, err
+}
+
+// writeIdentity is every write of an identity but its end: decide gets the one
+// that is there, or nil, and says what it shall become.
+func (d *Directory) writeIdentity(ctx context.Context, c Caller, ref IdentityRef, decide func(old *Identity) (Identity, error)) (put Identity, created bool, err error) {
+	err = d.change(ctx, c, func(a *act) error {
+		t := &target{object: IdentityObject}
+		if _, err := a.permitInGroup(ref.SubscriptionID, ref.Group, onIdentity("write", ref), t); err != nil {
+			return err
+		}
+		old, err := a.lockIdentity(ref)
+		was := &old
+		if created = isNotFound(err); created {
+			was, err = nil, nil
+		}
+		if err != nil {
+			return err
+		}
+		if put, err = decide(was); err != nil {
+			return err
+		}
+		if err := checkPlace(IdentityObject, put.Location, put.Tags); err != nil {
+			return err
+		}
+		if put.IsolationScope != "" && put.IsolationScope != "None" && put.IsolationScope != "Regional" {
+			return invalid(IdentityObject, "isolationScope", "%q is neither None nor Regional", put.IsolationScope)
+		}
+		if created {
+			put.SubscriptionID, put.TenantID = fold(ref.SubscriptionID), c.TenantID
+			put.PrincipalID, put.ClientID, put.CreatedAt = newID(), newID(), a.at
+		}
+		t.id, t.name = put.ResourceID(), put.Name
+		t.note("principalId", put.PrincipalID)
+		if created {
+			return a.insertIdentity(put)
+		}
+		return a.updateIdentity(put)
+	})
+	if err != nil {
+		return Identity{}, false, err
+	}
+	return put, created, nil
 }
 
 // DeleteIdentity removes one for good, with its service principal, credentials and assignments.
 func (d *Directory) DeleteIdentity(ctx context.Context, c Caller, ref IdentityRef) error {
-	if err := d.groupThere(ctx, c, ref.SubscriptionID, ref.Group, need{action: identityProvider + "/delete", scope: ref.ResourceID()}); err != nil {
-		return err
-	}
 	return d.change(ctx, c, func(a *act) error {
+		if _, err := a.rights.inGroup(a, a.tx, ref.SubscriptionID, ref.Group, onIdentity("delete", ref)); err != nil {
+			return err
+		}
+		if _, err := a.lockGroup(ref.SubscriptionID, ref.Group); err != nil {
+			return err
+		}
 		m, err := findIdentity(a, a.tx, c.TenantID, ref)
 		if err != nil {
 			return err
@@ -210,23 +240,25 @@ func (a *act) updateIdentity(m Identity) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(a, a.tx, `UPDATE managed_identities SET tags = $1, isolation_scope = $2, revision = revision + 1 WHERE id = $3`, tags, m.IsolationScope, m.PrincipalID)
+	_, err = exec(a, a.tx, `UPDATE managed_identities SET tags = $1, isolation_scope = $2 WHERE id = $3`, tags, m.IsolationScope, m.PrincipalID)
 	return err
 }
 
+// removeIdentity removes an identity of a group whose row is locked.
 func (a *act) removeIdentity(m Identity) error {
-	if err := a.permit(need{action: identityProvider + "/delete", scope: m.ResourceID(), guarded: m.PrincipalID}, &target{object: IdentityObject, id: m.ResourceID(), name: m.Name, detail: map[string]string{"principalId": m.PrincipalID}}); err != nil {
+	n := onIdentity("delete", m.IdentityRef)
+	n.guarded = m.PrincipalID
+	if err := a.permit(n, &target{object: IdentityObject, id: m.ResourceID(), name: m.Name, detail: map[string]string{"principalId": m.PrincipalID}}); err != nil {
 		return err
 	}
-	if _, err := exec(a, a.tx, `DELETE FROM credentials WHERE parent_id = $1`, m.PrincipalID); err != nil {
+	if _, err := a.lockIdentity(m.IdentityRef); err != nil { // or a credential could slip in
 		return err
 	}
-	if err := a.purgePrincipal(m.PrincipalID); err != nil {
+	if err := a.removePrincipal(m.PrincipalID); err != nil {
 		return err
 	}
 	if err := a.removeAssignmentsAt(m.ResourceID()); err != nil {
 		return err
 	}
-	_, err := exec(a, a.tx, `DELETE FROM managed_identities WHERE id = $1`, m.PrincipalID)
-	return err
+	return a.removeAll(m.PrincipalID, `DELETE FROM credentials WHERE parent_id = $1`, `DELETE FROM managed_identities WHERE id = $1`)
 }

@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/url"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -90,11 +90,15 @@ func scanIssuer(r row) (Issuer, error) {
 	return f.issuer()
 }
 
-func issuerScope(name string) string { return "/providers/Entente.Federation/issuers/" + name }
+// issuersScope is the scope of all issuers. A right on one of them does not
+// reach URLs that it does not hold yet.
+const issuersScope = "/providers/Entente.Federation/issuers"
+
+func issuerScope(name string) string { return issuersScope + "/" + name }
 
 // Issuers lists those of the caller's tenant, by name.
 func (d *Directory) Issuers(ctx context.Context, c Caller, page Page) (Paged[Issuer], error) {
-	if _, err := d.permitRead(ctx, c, administer("Entente.Federation/issuers/read", "/")); err != nil {
+	if err := d.permitRead(ctx, c, federation("issuers/read", issuersScope)); err != nil {
 		return Paged[Issuer]{}, err
 	}
 	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE tenant_id = $1 AND name_key > $2 ORDER BY name_key LIMIT $3`, c.TenantID, page.After, page.limit()+1)
@@ -103,18 +107,15 @@ func (d *Directory) Issuers(ctx context.Context, c Caller, page Page) (Paged[Iss
 
 // Issuer reads one by its name.
 func (d *Directory) Issuer(ctx context.Context, c Caller, name string) (Issuer, error) {
-	if _, err := d.permitRead(ctx, c, administer("Entente.Federation/issuers/read", issuerScope(name))); err != nil {
+	if err := d.permitRead(ctx, c, federation("issuers/read", issuerScope(name))); err != nil {
 		return Issuer{}, err
 	}
-	return findIssuer(ctx, d.DB.Read(), c.TenantID, name)
+	return one(ctx, d.DB.Read(), notFound(IssuerObject, name), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE tenant_id = $1 AND name_key = $2`, c.TenantID, fold(name))
 }
 
-func findIssuer(ctx context.Context, q db.Querier, tenantID, name string) (Issuer, error) {
-	return one(q.QueryRowContext(ctx, `SELECT `+issuerColumns+` FROM issuers WHERE tenant_id = $1 AND name_key = $2`, tenantID, fold(name)), scanIssuer, notFound(IssuerObject, name))
-}
-
-func findIssuerByURL(ctx context.Context, q db.Querier, tenantID, url string) (Issuer, error) {
-	return one(q.QueryRowContext(ctx, `SELECT `+issuerColumns+` FROM issuers WHERE tenant_id = $1 AND url = $2`, tenantID, url), scanIssuer, notFound(IssuerObject, url))
+// lockIssuer finds an issuer by its name_key or url and locks its row, which orders the writes on it.
+func (a *act) lockIssuer(column, value string) (Issuer, error) {
+	return one(a, a.tx, notFound(IssuerObject, value), scanIssuer, `UPDATE issuers SET name = name WHERE tenant_id = $1 AND `+column+` = $2 RETURNING `+issuerColumns, a.c.TenantID, value)
 }
 
 // PutIssuer makes an issuer or replaces what was set for the one of that name.
@@ -132,37 +133,24 @@ func (d *Directory) PutIssuer(ctx context.Context, c Caller, i Issuer) (put Issu
 		t := &target{object: IssuerObject, name: i.Name, detail: map[string]string{"issuer": i.URL, "keySource": string(i.KeySource), "jwksUri": i.JWKSURI}}
 		if len(i.KeySet) > 0 {
 			sum := sha256.Sum256(i.KeySet)
-			t.detail["keySetSha256"] = base64.RawURLEncoding.EncodeToString(sum[:])
+			t.note("keySetSha256", base64.RawURLEncoding.EncodeToString(sum[:]))
 		}
-		if err := a.permit(administer("Entente.Federation/issuers/write", issuerScope(i.Name)), t); err != nil {
+		if err := a.permit(federation("issuers/write", issuerScope(i.Name)), t); err != nil {
 			return err
 		}
-		old, err := findIssuer(a, a.tx, c.TenantID, i.Name)
-		if created = isNotFound(err); err != nil && !created {
+		old, err := a.lockIssuer("name_key", fold(i.Name))
+		if created = isNotFound(err); created {
+			old, err = a.adoptIssuer(i)
+		}
+		if err != nil {
 			return err
 		}
-		same, err := findIssuerByURL(a, a.tx, c.TenantID, i.URL)
-		if err != nil && !isNotFound(err) {
-			return err
-		}
-		switch {
-		case same.ID != "" && same.ID != old.ID && (!same.Implicit || !created):
-			return &Error{Kind: Exists, Object: IssuerObject, ID: i.Name, Field: "issuer", Detail: "the issuer " + same.Name + " has this URL"}
-		case same.ID != "" && created:
-			old, created = same, false
-		case !created && old.URL != i.URL:
-			return &Error{Kind: Immutable, Object: IssuerObject, ID: i.Name, Field: "issuer", Detail: old.URL}
+		if old.URL != i.URL {
+			return &Error{Kind: Immutable, Object: IssuerObject, ID: old.Name, Field: "issuer", Detail: old.URL}
 		}
 		put = i
-		put.TenantID, put.Implicit, put.UpdatedAt = c.TenantID, false, a.at
-		put.ID, put.CreatedAt, put.Revision = old.ID, old.CreatedAt, old.Revision+1
-		if created {
-			put.ID, put.CreatedAt = newID(), a.at
-		}
-		t.id = put.ID
-		if created {
-			return a.insertIssuer(put)
-		}
+		put.ID, put.TenantID, put.Implicit, put.CreatedAt, put.UpdatedAt = old.ID, c.TenantID, false, old.CreatedAt, a.at
+		put.Revision, t.id = old.Revision+1, old.ID
 		return a.updateIssuer(put)
 	})
 	if err != nil {
@@ -171,37 +159,47 @@ func (d *Directory) PutIssuer(ctx context.Context, c Caller, i Issuer) (put Issu
 	return put, created, nil
 }
 
-// ensureIssuer makes the object of an issuer that a credential names, with discovery, if it is not there.
-func (a *act) ensureIssuer(tenantID, url string) error {
-	sum := sha256.Sum256([]byte(url))
-	i := Issuer{ID: newID(), TenantID: tenantID, Name: "auto-" + base64.RawURLEncoding.EncodeToString(sum[:15]), URL: url, KeySource: DiscoveredKeys, Implicit: true, Revision: 1, CreatedAt: a.at, UpdatedAt: a.at}
-	return a.insertIssuer(i)
+// adoptIssuer locks the implicit issuer of i's URL, for which it is to be set,
+// and makes it first when there is none.
+func (a *act) adoptIssuer(i Issuer) (Issuer, error) {
+	if err := a.rights.authorise(a, a.tx, federation("issuers/write", issuersScope)); err != nil {
+		return Issuer{}, err
+	}
+	if err := a.ensureIssuer(a.c.TenantID, i.URL); err != nil {
+		return Issuer{}, err
+	}
+	old, err := a.lockIssuer("url", i.URL)
+	if err == nil && !old.Implicit {
+		err = &Error{Kind: Exists, Object: IssuerObject, ID: i.Name, Field: "issuer", Detail: "the issuer " + old.Name + " has this URL"}
+	}
+	return old, err
 }
 
-func (a *act) insertIssuer(i Issuer) error {
-	algorithms, err := toJSON(i.Algorithms)
-	if err != nil {
-		return err
-	}
-	text := `INSERT INTO issuers (id, tenant_id, name_key, name, url, key_source, jwks_uri, key_set, algorithms, ca_pem, many_audiences, implicit, revision, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
-	if i.Implicit {
-		text += ` ON CONFLICT DO NOTHING`
-	}
-	_, err = exec(a, a.tx, text, i.ID, i.TenantID, fold(i.Name), i.Name, i.URL, string(i.KeySource), i.JWKSURI, string(i.KeySet), algorithms, i.CAPEM, bit(i.ManyAudiences), bit(i.Implicit), i.Revision, millis(i.CreatedAt), millis(i.UpdatedAt))
-	if db.IsUnique(err) {
-		return exists(IssuerObject, i.Name, "issuer")
-	}
+// implicitPrefix begins the names of implicit issuers; nobody else's.
+const implicitPrefix = "auto-"
+
+func implicitName(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	return implicitPrefix + base64.RawURLEncoding.EncodeToString(sum[:15])
+}
+
+// ensureIssuer makes the object of an issuer that a credential names, with
+// discovery, if it is not there, and locks it if it is: it cannot go away
+// before the credential is there.
+func (a *act) ensureIssuer(tenantID, url string) error {
+	_, err := exec(a, a.tx, `INSERT INTO issuers (id, tenant_id, name_key, name, url, key_source, jwks_uri, key_set, algorithms, ca_pem, many_audiences, implicit, revision, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, '', '', '[]', '', 0, 1, 1, $7, $7) ON CONFLICT (tenant_id, url) DO UPDATE SET url = excluded.url`,
+		newID(), tenantID, fold(implicitName(url)), implicitName(url), url, string(DiscoveredKeys), millis(a.at))
 	return err
 }
 
 func (a *act) updateIssuer(i Issuer) error {
-	algorithms, err := toJSON(i.Algorithms)
+	algorithms, err := toJSON(notNil(i.Algorithms))
 	if err != nil {
 		return err
 	}
-	_, err = exec(a, a.tx, `UPDATE issuers SET name_key = $1, name = $2, key_source = $3, jwks_uri = $4, key_set = $5, algorithms = $6, ca_pem = $7, many_audiences = $8, implicit = 0, revision = revision + 1, updated_at = $9 WHERE id = $10`,
-		fold(i.Name), i.Name, string(i.KeySource), i.JWKSURI, string(i.KeySet), algorithms, i.CAPEM, bit(i.ManyAudiences), millis(i.UpdatedAt), i.ID)
+	_, err = exec(a, a.tx, `UPDATE issuers SET name_key = $1, name = $2, key_source = $3, jwks_uri = $4, key_set = $5, algorithms = $6, ca_pem = $7, many_audiences = $8, implicit = 0, revision = $9, updated_at = $10 WHERE id = $11`,
+		fold(i.Name), i.Name, string(i.KeySource), i.JWKSURI, string(i.KeySet), algorithms, i.CAPEM, bit(i.ManyAudiences), i.Revision, millis(i.UpdatedAt), i.ID)
 	if db.IsUnique(err) {
 		return exists(IssuerObject, i.Name, "name")
 	}
@@ -212,39 +210,45 @@ func (a *act) updateIssuer(i Issuer) error {
 // URL stay; the URL falls back to an implicit issuer with discovery, or to
 // nothing when no credential names it.
 func (d *Directory) RemoveIssuer(ctx context.Context, c Caller, name string) error {
+	return d.removeIssuer(ctx, c, name, false)
+}
+
+func (d *Directory) removeIssuer(ctx context.Context, c Caller, name string, implicitOnly bool) error {
 	return d.change(ctx, c, func(a *act) error {
-		t := &target{object: IssuerObject, name: name, detail: map[string]string{}}
-		if err := a.permit(administer("Entente.Federation/issuers/delete", issuerScope(name)), t); err != nil {
+		t := &target{object: IssuerObject}
+		if err := a.permit(federation("issuers/delete", issuerScope(name)), t); err != nil {
 			return err
 		}
-		i, err := findIssuer(a, a.tx, c.TenantID, name)
+		i, err := a.lockIssuer("name_key", fold(name))
 		if err != nil {
 			return err
 		}
-		t.id, t.detail["issuer"] = i.ID, i.URL
-		for _, text := range []string{`DELETE FROM issuer_keys WHERE issuer_id = $1`, `DELETE FROM issuers WHERE id = $1`} {
-			if _, err := exec(a, a.tx, text, i.ID); err != nil {
-				return err
-			}
+		named, err := count(a, a.tx, `SELECT count(*) FROM (SELECT id FROM credentials WHERE tenant_id = $1 AND issuer = $2 LIMIT 1) n`, c.TenantID, i.URL)
+		if err != nil {
+			return err
 		}
-		var named int
-		if err := a.tx.QueryRowContext(a, `SELECT count(*) FROM credentials WHERE tenant_id = $1 AND issuer = $2`, c.TenantID, i.URL).Scan(&named); err != nil || named == 0 {
+		if implicitOnly && (!i.Implicit || named > 0) {
+			return notFound(IssuerObject, name)
+		}
+		t.id, t.name = i.ID, i.Name
+		t.note("issuer", i.URL)
+		if err := a.removeAll(i.ID, `DELETE FROM issuer_keys WHERE issuer_id = $1`, `DELETE FROM issuers WHERE id = $1`); err != nil || named == 0 {
 			return err
 		}
 		return a.ensureIssuer(c.TenantID, i.URL)
 	})
 }
 
-var issuerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$`)
-
 func (i Issuer) validate() error {
 	const o = IssuerObject
 	if !issuerName.MatchString(i.Name) {
 		return invalid(o, "name", "%q: 3 to 120 letters, digits, - and _, the first a letter or digit", i.Name)
 	}
-	probe := credential.Spec{Name: "issuer", Issuer: i.URL, Subject: "subject", Audiences: []string{credential.DefaultAudience}}
-	if err := probe.Validate(credential.Application); err != nil {
+	if err := credential.ValidateIssuer(i.URL); err != nil {
 		return &Error{Kind: Invalid, Object: o, ID: i.Name, Field: "issuer", Err: err}
+	}
+	if name := fold(i.Name); strings.HasPrefix(name, implicitPrefix) && name != fold(implicitName(i.URL)) {
+		return invalid(o, "name", "%q: names that begin with %s are those of issuers that credentials name", i.Name, implicitPrefix)
 	}
 	for _, alg := range i.Algorithms {
 		if !slices.Contains(issuerAlgorithms, alg) {
@@ -266,10 +270,45 @@ func (i Issuer) validate() error {
 	default:
 		return invalid(o, "keySource", "%q is none of %s, %s and %s", i.KeySource, DiscoveredKeys, JWKSURIKeys, UploadedKeys)
 	}
-	if len(i.KeySet) > maxKeySet {
-		return invalid(o, "keySet", "is larger than %d bytes", maxKeySet)
+	if err := checkKeySet(i.KeySet); err != nil {
+		return err
 	}
 	return checkCA(i.CAPEM)
+}
+
+// privateMembers are the members of a JSON Web Key that hold private or
+// symmetric key material (RFC 7518 §6.2.2, §6.3.2, §6.4).
+var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+// checkKeySet refuses what is no key set, and key sets with secrets in them,
+// which whoever may read an issuer would see. Whether a key can be used is
+// judged key by key when a token comes.
+func checkKeySet(data []byte) error {
+	const o, field = IssuerObject, "keySet"
+	if len(data) == 0 {
+		return nil
+	}
+	if len(data) > maxKeySet {
+		return invalid(o, field, "is larger than %d bytes", maxKeySet)
+	}
+	// Maps, because names are compared exactly in them. That no name stands
+	// twice is the wire's to check, as in every body.
+	var set map[string]json.RawMessage
+	if err := json.Unmarshal(data, &set); err != nil {
+		return &Error{Kind: Invalid, Object: o, Field: field, Err: err}
+	}
+	var keys []map[string]json.RawMessage
+	if err := json.Unmarshal(set["keys"], &keys); err != nil || len(keys) == 0 {
+		return invalid(o, field, "holds no keys")
+	}
+	for n, key := range keys {
+		for _, member := range privateMembers {
+			if _, ok := key[member]; ok {
+				return invalid(o, field, "key %d holds the private member %q", n+1, member)
+			}
+		}
+	}
+	return nil
 }
 
 func checkCA(text string) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -35,27 +36,44 @@ type Match struct {
 	Nearest    credential.Trust
 }
 
-const matchText = `SELECT t.id, t.display_name, t.domain_key, t.is_default, t.max_credentials, t.created_at,
+// matchText reads all that judging an assertion takes, in one row per tenant
+// (so at most one): the cost of an exchange does not grow with the number of
+// credentials, and a change counts on the next request.
+const matchText = `SELECT t.id, t.display_name, t.domain_key, t.is_default, t.max_credentials, t.created_at, coalesce(a.id, ''),
 		coalesce(p.id, ''), coalesce(p.app_id, ''), coalesce(p.kind, ''), coalesce(p.display_name, ''), coalesce(p.enabled, 0), coalesce(p.parent_id, ''),
 		coalesce(m.subscription_id, ''), coalesce(m.group_name, ''), coalesce(m.name, ''),
-		coalesce(c.id, ''), coalesce(c.name, ''), coalesce(c.audience, '')
+		coalesce(c.id, ''), coalesce(c.name, ''), coalesce(c.audience, ''),
+		coalesce(i.id, ''), coalesce(i.tenant_id, ''), coalesce(i.name, ''), coalesce(i.url, ''), coalesce(i.key_source, ''), coalesce(i.jwks_uri, ''), coalesce(i.key_set, ''),
+		coalesce(i.algorithms, ''), coalesce(i.ca_pem, ''), coalesce(i.many_audiences, 0), coalesce(i.implicit, 0), coalesce(i.revision, 0), coalesce(i.created_at, 0), coalesce(i.updated_at, 0)
 	FROM tenants t
+	LEFT JOIN applications a ON a.app_id = $2 AND a.tenant_id = t.id AND a.deleted_at = 0
 	LEFT JOIN service_principals p ON p.tenant_id = t.id AND p.app_id = $2 AND p.deleted_at = 0
 	LEFT JOIN managed_identities m ON m.id = p.parent_id
 	LEFT JOIN credentials c ON c.parent_id = p.parent_id AND c.issuer = $3 AND c.subject = $4
+	LEFT JOIN issuers i ON i.tenant_id = c.tenant_id AND i.url = c.issuer
 	WHERE t.id = $1 OR t.domain_key = $1`
 
-// client reads the tenant, the client and, for an assertion, its credential in one statement.
-func (d *Directory) client(ctx context.Context, tenant, clientID, issuer, subject string) (Match, error) {
+// match reads the tenant, the client and, for an assertion, its credential and issuer.
+func (d *Directory) match(ctx context.Context, tenant, clientID, issuer, subject string) (Match, error) {
+	if !storable(tenant) {
+		return Match{}, nil
+	}
+	if !storable(clientID) {
+		clientID = ""
+	}
+	if !storable(issuer, subject) {
+		issuer, subject = "", "" // what no credential has
+	}
 	var m Match
 	var isDefault, createdAt, enabled int64
+	var application, audience string
 	var ref IdentityRef
-	var audience string
-	err := d.DB.Read().QueryRowContext(ctx, matchText, fold(tenant), fold(clientID), issuer, subject).Scan(
-		&m.Tenant.ID, &m.Tenant.DisplayName, &m.Tenant.Domain, &isDefault, &m.Tenant.MaxCredentials, &createdAt,
+	var f issuerFields
+	err := d.DB.Read().QueryRowContext(ctx, matchText, fold(tenant), fold(clientID), issuer, subject).Scan(append([]any{
+		&m.Tenant.ID, &m.Tenant.DisplayName, &m.Tenant.Domain, &isDefault, &m.Tenant.MaxCredentials, &createdAt, &application,
 		&m.Client.PrincipalID, &m.Client.ClientID, &m.Client.Kind, &m.Client.DisplayName, &enabled, &m.Client.parentID,
 		&ref.SubscriptionID, &ref.Group, &ref.Name,
-		&m.Credential.ID, &m.Credential.Name, &audience)
+		&m.Credential.ID, &m.Credential.Name, &audience}, f.dest()...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Match{}, nil
 	}
@@ -63,20 +81,16 @@ func (d *Directory) client(ctx context.Context, tenant, clientID, issuer, subjec
 		return Match{}, err
 	}
 	m.Tenant.Default, m.Tenant.CreatedAt, m.Client.Enabled = isDefault != 0, fromMillis(createdAt), enabled != 0
+	m.Orphan = application != "" && m.Client.PrincipalID == ""
 	if ref.Name != "" {
 		m.Client.ResourceID = ref.ResourceID()
 	}
-	if m.Credential.ID != "" {
-		m.Credential.Issuer, m.Credential.Subject, m.Credential.Audiences = issuer, subject, []string{audience}
+	if m.Credential.ID == "" {
+		return m, nil
 	}
-	if m.Client.PrincipalID == "" {
-		var n int
-		if err := d.DB.Read().QueryRowContext(ctx, `SELECT count(*) FROM applications WHERE tenant_id = $1 AND app_id = $2 AND deleted_at = 0`, m.Tenant.ID, fold(clientID)).Scan(&n); err != nil {
-			return Match{}, err
-		}
-		m.Orphan, m.Client = n > 0, Client{}
-	}
-	return m, nil
+	m.Credential.Issuer, m.Credential.Subject, m.Credential.Audiences = issuer, subject, []string{audience}
+	m.Issuer, err = f.issuer()
+	return m, err
 }
 
 // nearMisses is how many of a parent's credentials are looked at to say what was wrong; a match costs the same however many there are.
@@ -86,20 +100,19 @@ const nearMisses = 100
 // by exact issuer, subject and audience. It reads the database as it is now,
 // and nothing else: no issuer is asked before a credential matched.
 func (d *Directory) MatchCredential(ctx context.Context, tenant, clientID string, a credential.Assertion) (Match, error) {
-	m, err := d.client(ctx, tenant, clientID, a.Issuer, a.Subject)
+	m, err := d.match(ctx, tenant, clientID, a.Issuer, a.Subject)
 	if err != nil || m.Client.PrincipalID == "" {
 		return m, err
 	}
-	if m.Credential.ID == "" {
+	c := m.Credential
+	if c.ID == "" {
 		return m, d.explainMiss(ctx, &m, a)
 	}
-	if m.Issuer, err = findIssuerByURL(ctx, d.DB.Read(), m.Tenant.ID, a.Issuer); err != nil {
-		return m, err
+	if m.Issuer.ID == "" { // every write of a credential sees to it
+		return m, fmt.Errorf("match credential %q: its issuer %q is not there", c.ID, c.Issuer)
 	}
-	c := m.Credential
 	trust := credential.Trust{ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience()}
-	_, m.Miss = credential.Match([]credential.Trust{trust}, a, m.Issuer.ManyAudiences)
-	if m.Miss != credential.Hit {
+	if _, m.Miss = credential.Match([]credential.Trust{trust}, a, m.Issuer.ManyAudiences); m.Miss != credential.Hit {
 		m.Nearest = trust
 	}
 	return m, nil
@@ -109,7 +122,8 @@ func (d *Directory) MatchCredential(ctx context.Context, tenant, clientID string
 func (d *Directory) explainMiss(ctx context.Context, m *Match, a credential.Assertion) error {
 	scan := func(r row) (credential.Trust, error) {
 		var t credential.Trust
-		return t, r.Scan(&t.ID, &t.Issuer, &t.Subject, &t.Audience)
+		err := r.Scan(&t.ID, &t.Issuer, &t.Subject, &t.Audience)
+		return t, err
 	}
 	trusts, err := query(ctx, d.DB.Read(), scan, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 AND issuer = $2 ORDER BY subject LIMIT $3`, m.Client.parentID, a.Issuer, nearMisses)
 	if err != nil {
@@ -137,21 +151,22 @@ const (
 	SecretExpired SecretResult = "expired"
 )
 
-// MatchSecret judges a client secret. An unknown client costs the same work as a wrong secret.
+// MatchSecret judges a client secret. An unknown client costs the same
+// statements and the same comparisons as a wrong secret.
 func (d *Directory) MatchSecret(ctx context.Context, tenant, clientID, text string) (Match, SecretResult, error) {
-	m, err := d.client(ctx, tenant, clientID, "", "")
+	m, err := d.match(ctx, tenant, clientID, "", "")
 	if err != nil {
 		return m, SecretWrong, err
 	}
-	secrets, err := secretsOf(ctx, d.DB.Read(), m.Client.parentID)
+	secrets, err := secretsOf(ctx, d.DB.Read(), []string{m.Client.parentID})
 	if err != nil {
 		return m, SecretWrong, err
 	}
-	hash := hashSecret(text)
+	hash := []byte(hashSecret(text))
 	found, valid := 0, 0
 	now := d.now()
-	for _, s := range secrets {
-		same := subtle.ConstantTimeCompare([]byte(s.hash), []byte(hash))
+	for _, s := range secrets[m.Client.parentID] {
+		same := subtle.ConstantTimeCompare([]byte(s.hash), hash)
 		found |= same
 		if !now.Before(s.Start) && now.Before(s.End) {
 			valid |= same
@@ -171,6 +186,7 @@ type Resource struct {
 	AppID              string
 	PrincipalID        string
 	DisplayName        string
+	Enabled            bool // its service principal is; nobody should get tokens for one that is not
 	TokenVersion       int  // 1 or 2
 	AssignmentRequired bool // only assigned clients get tokens
 	Assigned           bool // the client holds at least one of its app roles
@@ -185,48 +201,59 @@ func (d *Directory) LookupResource(ctx context.Context, tenantID, principalID, n
 	if rest, ok := strings.CutPrefix(clientID, "api://"); ok && IsID(rest) {
 		clientID = rest
 	}
-	var r Resource
-	var required int64
-	var appRoles string
-	_, err := one(d.DB.Read().QueryRowContext(ctx, `SELECT p.app_id, p.id, p.display_name, coalesce(a.token_version, 0), p.assignment_required, coalesce(a.app_roles, p.app_roles)
-		FROM service_principals p LEFT JOIN applications a ON a.id = p.parent_id
-		WHERE p.tenant_id = $1 AND p.deleted_at = 0 AND p.kind = 'application' AND (p.app_id = $2 OR p.parent_id IN (SELECT application_id FROM application_uris WHERE tenant_id = $1 AND uri = $3))
-		ORDER BY CASE WHEN p.app_id = $2 THEN 0 ELSE 1 END LIMIT 1`, tenantID, clientID, name),
-		func(row row) (Resource, error) {
-			return r, row.Scan(&r.AppID, &r.PrincipalID, &r.DisplayName, &r.TokenVersion, &required, &appRoles)
-		}, notFound(PrincipalObject, name))
+	var found *Resource
+	var defined []AppRole
+	granted, err := query(ctx, d.DB.Read(), func(row row) (string, error) {
+		var r Resource
+		var enabled, required int64
+		var appRoles, role string
+		if err := row.Scan(&r.AppID, &r.PrincipalID, &r.DisplayName, &enabled, &r.TokenVersion, &required, &appRoles, &role); err != nil {
+			return "", err
+		}
+		if found != nil { // the same resource again, with one more role, or one whose URI is the other's client id
+			if r.PrincipalID != found.PrincipalID {
+				role = ""
+			}
+			return role, nil
+		}
+		r.Enabled, r.TokenVersion, r.AssignmentRequired = enabled != 0, max(r.TokenVersion, 1), required != 0
+		found = &r
+		return role, fromJSON(appRoles, &defined)
+	}, `SELECT p.app_id, p.id, p.display_name, p.enabled, coalesce(a.token_version, 0), p.assignment_required, coalesce(a.app_roles, p.app_roles), coalesce(g.app_role_id, '')
+		FROM service_principals p LEFT JOIN applications a ON a.id = p.parent_id LEFT JOIN app_role_assignments g ON g.resource_id = p.id AND g.principal_id = $4
+		WHERE p.id IN (SELECT id FROM service_principals WHERE tenant_id = $1 AND app_id = $2 AND deleted_at = 0 AND kind = 'application'
+			UNION SELECT s.id FROM application_uris u JOIN service_principals s ON s.parent_id = u.application_id WHERE u.tenant_id = $1 AND u.uri = $3 AND s.deleted_at = 0)
+		ORDER BY CASE WHEN p.app_id = $2 THEN 0 ELSE 1 END, p.id, g.app_role_id`, tenantID, clientID, name, principalID)
 	if err != nil {
 		return Resource{}, err
 	}
-	r.TokenVersion, r.AssignmentRequired = max(r.TokenVersion, 1), required != 0
-	granted, err := query(ctx, d.DB.Read(), scanString, `SELECT app_role_id FROM app_role_assignments WHERE principal_id = $1 AND resource_id = $2 ORDER BY app_role_id`, principalID, r.PrincipalID)
-	if err != nil || len(granted) == 0 {
-		return r, err
-	}
-	r.Assigned = true
-	var defined []AppRole
-	if err := fromJSON(appRoles, &defined); err != nil {
-		return r, err
+	if found == nil {
+		return Resource{}, notFound(PrincipalObject, name)
 	}
 	for _, role := range defined {
 		if role.Enabled && role.Value != "" && slices.Contains(granted, role.ID) {
-			r.Roles = append(r.Roles, role.Value)
+			found.Roles = append(found.Roles, role.Value)
 		}
 	}
-	return r, nil
+	found.Assigned = slices.ContainsFunc(granted, func(id string) bool { return id != "" })
+	return *found, nil
 }
 
 // CallerOf checks that a token's principal is still there and enabled, and
 // returns it as a caller.
 func (d *Directory) CallerOf(ctx context.Context, tenantID, principalID string) (Caller, error) {
+	gone := &Error{Kind: Unauthenticated, Object: PrincipalObject, ID: principalID}
 	c := Caller{Kind: PrincipalCaller, TenantID: tenantID, PrincipalID: principalID}
-	var enabled int64
-	err := d.DB.Read().QueryRowContext(ctx, `SELECT app_id, enabled FROM service_principals WHERE id = $1 AND tenant_id = $2 AND deleted_at = 0`, principalID, tenantID).Scan(&c.AppID, &enabled)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	enabled, err := one(ctx, d.DB.Read(), gone, func(r row) (int, error) {
+		var enabled int
+		err := r.Scan(&c.AppID, &enabled)
+		return enabled, err
+	}, `SELECT app_id, enabled FROM service_principals WHERE id = $1 AND tenant_id = $2 AND deleted_at = 0`, principalID, tenantID)
+	if err != nil {
 		return Caller{}, err
 	}
 	if enabled == 0 {
-		return Caller{}, &Error{Kind: Unauthenticated, Object: PrincipalObject, ID: principalID}
+		return Caller{}, gone
 	}
 	return c, nil
 }

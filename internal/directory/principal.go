@@ -2,7 +2,7 @@ package directory
 
 import (
 	"context"
-	"errors"
+	"strconv"
 	"time"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -52,17 +52,34 @@ func scanPrincipal(r row) (ServicePrincipal, error) {
 }
 
 func findPrincipal(ctx context.Context, q db.Querier, tenantID string, ref Ref) (ServicePrincipal, error) {
-	column, value := "p.id", fold(ref.ID)
-	if ref.AppID != "" {
-		column, value = "p.app_id", fold(ref.AppID)
+	missing := notFound(PrincipalObject, ref.String())
+	if ref.UniqueName != "" {
+		return ServicePrincipal{}, missing
 	}
-	p, err := one(q.QueryRowContext(ctx, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE p.tenant_id = $1 AND p.deleted_at = 0 AND `+column+` = $2`, tenantID, value),
-		scanPrincipal, notFound(PrincipalObject, ref.String()))
+	column, value := ref.key()
+	p, err := one(ctx, q, missing, scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE p.tenant_id = $1 AND p.deleted_at = 0 AND p.`+column+` = $2`, tenantID, value)
 	if err != nil {
 		return p, err
 	}
-	p.IdentifierURIs, err = query(ctx, q, scanString, `SELECT uri FROM application_uris WHERE application_id = $1 ORDER BY position`, p.parentID)
-	return p, err
+	list := []ServicePrincipal{p}
+	err = fillPrincipals(ctx, q, list)
+	return list[0], err
+}
+
+// fillPrincipals reads the URIs of service principals with one statement.
+func fillPrincipals(ctx context.Context, q db.Querier, list []ServicePrincipal) error {
+	if len(list) == 0 {
+		return nil
+	}
+	parents := make([]string, len(list))
+	for i, p := range list {
+		parents[i] = p.parentID
+	}
+	uris, err := urisOf(ctx, q, parents)
+	for i, p := range list {
+		list[i].IdentifierURIs = uris[p.parentID]
+	}
+	return err
 }
 
 // ServicePrincipal reads one.
@@ -75,28 +92,25 @@ func (d *Directory) ServicePrincipal(ctx context.Context, c Caller, ref Ref) (Se
 	if err == nil && p.ID == c.PrincipalID {
 		return p, nil // everybody may see itself
 	}
-	if denied := d.authorise(ctx, d.DB.Read(), r, readApplication("")); denied != nil {
+	if denied := r.authorise(ctx, d.DB.Read(), readApplication()); denied != nil {
 		return ServicePrincipal{}, denied
+	}
+	if err == nil {
+		err = r.authorise(ctx, d.DB.Read(), readApplication(p.ID, p.parentID))
 	}
 	if err != nil {
 		return ServicePrincipal{}, err
 	}
-	return p, d.authoriseOwned(ctx, d.DB.Read(), r, p)
-}
-
-// authoriseOwned lets an owner of the service principal or of its application read it.
-func (d *Directory) authoriseOwned(ctx context.Context, q db.Querier, r rights, p ServicePrincipal) error {
-	err := d.authorise(ctx, q, r, readApplication(p.ID))
-	if err != nil && p.parentID != "" {
-		err = d.authorise(ctx, q, r, readApplication(p.parentID))
-	}
-	return err
+	return p, nil
 }
 
 // ServicePrincipals lists those that the caller may see, by display name without case.
 func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, page Page) (Paged[ServicePrincipal], error) {
-	r, err := d.permitRead(ctx, c, readApplication(""))
+	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
+		return Paged[ServicePrincipal]{}, err
+	}
+	if err := r.authorise(ctx, d.DB.Read(), readApplication()); err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
 	w := where{}
@@ -105,25 +119,23 @@ func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, p
 	if !r.has(mayRead...) {
 		w.add(`(p.id IN (SELECT object_id FROM owners WHERE principal_id = ?) OR p.parent_id IN (SELECT object_id FROM owners WHERE principal_id = ?))`, c.PrincipalID, c.PrincipalID)
 	}
-	w.filter("p", f)
+	w.shared("p", f, page)
 	if f.IdentifierURI != nil {
 		w.add(`(p.app_id = ? OR p.parent_id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?))`, fold(*f.IdentifierURI), c.TenantID, *f.IdentifierURI)
 	}
 	if f.PrincipalKind != nil {
 		w.add(`p.kind = ?`, *f.PrincipalKind)
 	}
-	w.after("p", page)
+	if f.ParentObjectID != nil {
+		w.add(`p.parent_id = ?`, fold(*f.ParentObjectID))
+	}
+	w.never(f.UniqueName)
 	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE `+w.text()+` ORDER BY p.name_sort, p.id LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
-	p := paged(items, page, func(p ServicePrincipal) string { return sortKey(p.DisplayName) + "." + p.ID })
-	for i := range p.Items {
-		if p.Items[i].IdentifierURIs, err = query(ctx, d.DB.Read(), scanString, `SELECT uri FROM application_uris WHERE application_id = $1 ORDER BY position`, p.Items[i].parentID); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
+	p := paged(items, page, func(p ServicePrincipal) string { return pageKey(p.DisplayName, p.ID) })
+	return p, fillPrincipals(ctx, d.DB.Read(), p.Items)
 }
 
 // NewPrincipal is what an application's service principal is made from.
@@ -136,29 +148,30 @@ type NewPrincipal struct {
 
 // CreateServicePrincipal makes the service principal of an application of the tenant.
 func (d *Directory) CreateServicePrincipal(ctx context.Context, c Caller, n NewPrincipal) (ServicePrincipal, error) {
-	var p ServicePrincipal
-	for _, tag := range n.Tags {
-		if err := checkText(PrincipalObject, "tags", tag, 256); err != nil || len(n.Tags) > maxListed {
-			return p, invalid(PrincipalObject, "tags", "at most %d tags of 256 characters", maxListed)
-		}
+	if err := checkTags(PrincipalObject, n.Tags); err != nil {
+		return ServicePrincipal{}, err
 	}
+	if n.AppID == "" {
+		return ServicePrincipal{}, invalid(PrincipalObject, "appId", "is required")
+	}
+	var p ServicePrincipal
 	err := d.change(ctx, c, func(a *act) error {
-		app, err := findApplication(a, a.tx, c.TenantID, Ref{AppID: n.AppID})
-		if err != nil {
-			if denied := a.hide(err); denied != err {
-				return denied
-			}
+		t := &target{object: PrincipalObject}
+		app, err := a.application("servicePrincipals/create", Ref{AppID: n.AppID}, live, t)
+		if isNotFound(err) {
 			return invalid(PrincipalObject, "appId", "%s", n.AppID)
+		}
+		if err != nil {
+			return err
 		}
 		p = ServicePrincipal{ID: newID(), TenantID: c.TenantID, AppID: app.AppID, Kind: credential.Application, parentID: app.ID, DisplayName: app.DisplayName,
 			Enabled: !n.Disabled, AssignmentRequired: n.AssignmentRequired, AppRoles: app.AppRoles, Tags: n.Tags, IdentifierURIs: app.IdentifierURIs, CreatedAt: a.at}
-		if err := a.permit(writeApplication("servicePrincipals/create", app.ID, ""), &target{object: PrincipalObject, id: p.ID, name: p.DisplayName, detail: map[string]string{"appId": app.AppID}}); err != nil {
-			return err
-		}
+		t.id, t.name = p.ID, p.DisplayName
+		t.note("appId", p.AppID)
 		if err := a.insertPrincipal(p); err != nil {
 			return err
 		}
-		return a.own(p.ID)
+		return a.own(p.ID, c.PrincipalID)
 	})
 	if err != nil {
 		return ServicePrincipal{}, err
@@ -167,17 +180,14 @@ func (d *Directory) CreateServicePrincipal(ctx context.Context, c Caller, n NewP
 }
 
 func (a *act) insertPrincipal(p ServicePrincipal) error {
-	if p.AppRoles == nil || p.parentID != "" { // an application's are read from the application
-		p.AppRoles = []AppRole{}
+	if p.parentID != "" {
+		p.AppRoles = nil // an application's are read from the application
 	}
-	appRoles, err := toJSON(p.AppRoles)
+	appRoles, err := toJSON(notNil(p.AppRoles))
 	if err != nil {
 		return err
 	}
-	if p.Tags == nil {
-		p.Tags = []string{}
-	}
-	tags, err := toJSON(p.Tags)
+	tags, err := toJSON(notNil(p.Tags))
 	if err != nil {
 		return err
 	}
@@ -200,56 +210,74 @@ type PrincipalEdit struct {
 
 // UpdateServicePrincipal changes one. A disabled one gets no token on the very next request.
 func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Ref, edit PrincipalEdit) error {
+	if edit.Tags != nil {
+		if err := checkTags(PrincipalObject, *edit.Tags); err != nil {
+			return err
+		}
+	}
 	return d.change(ctx, c, func(a *act) error {
-		p, err := a.permitOnPrincipal("servicePrincipals/basic/update", ref)
+		t := &target{object: PrincipalObject}
+		p, err := a.principal("servicePrincipals/basic/update", ref, t)
 		if err != nil {
 			return err
 		}
 		if edit.Enabled != nil {
 			p.Enabled = *edit.Enabled
+			t.note("accountEnabled", strconv.FormatBool(p.Enabled))
 		}
 		if edit.AssignmentRequired != nil {
 			p.AssignmentRequired = *edit.AssignmentRequired
+			t.note("appRoleAssignmentRequired", strconv.FormatBool(p.AssignmentRequired))
 		}
 		if edit.Tags != nil {
 			p.Tags = *edit.Tags
 		}
-		if p.Tags == nil {
-			p.Tags = []string{}
-		}
-		tags, err := toJSON(p.Tags)
+		tags, err := toJSON(notNil(p.Tags))
 		if err != nil {
 			return err
 		}
-		_, err = exec(a, a.tx, `UPDATE service_principals SET enabled = $1, assignment_required = $2, tags = $3, revision = revision + 1 WHERE id = $4`, bit(p.Enabled), bit(p.AssignmentRequired), tags, p.ID)
+		_, err = exec(a, a.tx, `UPDATE service_principals SET enabled = $1, assignment_required = $2, tags = $3 WHERE id = $4`, bit(p.Enabled), bit(p.AssignmentRequired), tags, p.ID)
 		return err
 	})
 }
 
-// DeleteServicePrincipal hides one; its application stays. A managed identity's goes only with the identity.
+// DeleteServicePrincipal removes one for good, with all that was assigned to
+// it; its application stays. A managed identity's goes only with the identity.
 func (d *Directory) DeleteServicePrincipal(ctx context.Context, c Caller, ref Ref) error {
 	return d.change(ctx, c, func(a *act) error {
-		p, err := a.permitOnPrincipal("servicePrincipals/delete", ref)
+		p, err := a.principal("servicePrincipals/delete", ref, &target{object: PrincipalObject})
 		if err != nil {
 			return err
 		}
 		if p.Kind == credential.ManagedIdentity {
 			return &Error{Kind: Immutable, Object: PrincipalObject, ID: p.ID, Field: "servicePrincipalType", Detail: "the service principal of a managed identity is deleted with the identity"}
 		}
-		_, err = exec(a, a.tx, `UPDATE service_principals SET deleted_at = $1, revision = revision + 1 WHERE id = $2`, millis(a.at), p.ID)
-		return err
+		return a.removePrincipal(p.ID)
 	})
 }
 
-func (a *act) permitOnPrincipal(action string, ref Ref) (ServicePrincipal, error) {
+// principal locks the row of a service principal, which orders the writes on
+// it, and permits one. Microsoft Graph's, which every right in Graph hangs
+// off, nobody changes.
+func (a *act) principal(action string, ref Ref, t *target) (ServicePrincipal, error) {
+	if err := a.rights.authorise(a, a.tx, readApplication()); err != nil {
+		return ServicePrincipal{}, err // so that nobody can probe for ids
+	}
 	p, err := findPrincipal(a, a.tx, a.c.TenantID, ref)
 	if err != nil {
-		return p, a.hide(err)
+		return p, err
 	}
-	t := &target{object: PrincipalObject, id: p.ID, name: p.DisplayName}
-	err = a.permit(writeApplication(action, p.ID, p.ID), t)
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == Forbidden && p.parentID != "" {
-		err = a.permit(writeApplication(action, p.parentID, p.ID), t) // an owner of the application
+	n, err := exec(a, a.tx, `UPDATE service_principals SET revision = revision + 1 WHERE id = $1 AND deleted_at = 0`, p.ID)
+	if err != nil || n == 0 {
+		return p, notFoundOr(err, PrincipalObject, ref.String())
 	}
-	return p, err
+	t.id, t.name = p.ID, p.DisplayName
+	t.note("appId", p.AppID)
+	if err := a.permit(writeApplication(action, p.ID, p.ID, p.parentID), t); err != nil {
+		return p, err
+	}
+	if p.parentID == "" {
+		return p, &Error{Kind: Immutable, Object: PrincipalObject, ID: p.ID, Field: "appId", Detail: p.DisplayName + " belongs to the service"}
+	}
+	return findPrincipal(a, a.tx, a.c.TenantID, Ref{ID: p.ID}) // again, now that the row is ours
 }

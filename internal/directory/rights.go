@@ -2,8 +2,6 @@ package directory
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 
 	"github.com/entente-id/entente/internal/db"
@@ -16,16 +14,29 @@ type need struct {
 	action string   // ARM action, or the name of a Graph operation for errors and audit
 	scope  string   // ARM scope, such as /subscriptions/{id}/resourceGroups/{name}
 	graph  []string // Graph permissions, any of which is enough
-	owned  string   // a Graph permission that is enough for an owner of object
-	object string   // the object whose owners count
+	owned  string   // a Graph permission that is enough for an owner of one of objects
+	// objects are those whose owners count. For what is made now, and will
+	// belong to its maker, and for lists, which hold only what is the caller's,
+	// there are none.
+	objects []string
 
-	// guarded is a principal that the operation could take over. When it is
-	// an administrator, only an administrator may do it.
+	// guarded is a principal that the operation could take over or cut off.
+	// When it holds rights that only administrators give, only an
+	// administrator may do it.
 	guarded string
 }
 
+// federation is the need for a right of this server's own, which only
+// administrators give.
+func federation(action, scope string) need {
+	return need{action: "Entente.Federation/" + action, scope: scope}
+}
+
+// administratorAction is the one right that makes an administrator.
+const administratorAction = "Entente.Federation/tenants/write"
+
 // administer is the need that only administrators of a tenant meet.
-func administer(action, scope string) need { return need{action: action, scope: scope} }
+func administer() need { return need{action: administratorAction, scope: "/"} }
 
 // rights are what a principal may do at this moment.
 type rights struct {
@@ -35,7 +46,7 @@ type rights struct {
 }
 
 type assignment struct {
-	scope      string
+	scope      string // folded
 	definition roles.Definition
 }
 
@@ -43,19 +54,18 @@ func (r rights) can(action, scope string) bool {
 	if r.caller.Kind == SystemCaller {
 		return true
 	}
-	for _, a := range r.assignments {
-		if roles.Covers(a.scope, scope) && a.definition.Allows(action) {
-			return true
-		}
-	}
-	return false
+	scope = fold(scope)
+	return slices.ContainsFunc(r.assignments, func(a assignment) bool {
+		return roles.Covers(a.scope, scope) && a.definition.Allows(action)
+	})
 }
 
-// below says whether anything at all was assigned on scope, above it or below it.
+// touches says whether anything at all was assigned on scope, above it or below it.
 func (r rights) touches(scope string) bool {
 	if r.caller.Kind == SystemCaller {
 		return true
 	}
+	scope = fold(scope)
 	return slices.ContainsFunc(r.assignments, func(a assignment) bool {
 		return roles.Covers(a.scope, scope) || roles.Covers(scope, a.scope)
 	})
@@ -68,9 +78,6 @@ func (r rights) has(permissions ...string) bool {
 	return slices.ContainsFunc(permissions, func(p string) bool { return slices.Contains(r.graph, p) })
 }
 
-// administratorAction is the one right that makes an administrator.
-const administratorAction = "Entente.Federation/tenants/write"
-
 func (r rights) administrator() bool { return r.can(administratorAction, "/") }
 
 // rights reads what the caller may do. A principal that is gone or disabled is Unauthenticated.
@@ -79,32 +86,26 @@ func (d *Directory) rights(ctx context.Context, q db.Querier, c Caller) (rights,
 	if c.Kind == SystemCaller {
 		return r, nil
 	}
-	var enabled int64
-	err := q.QueryRowContext(ctx, `SELECT enabled FROM service_principals WHERE id = $1 AND tenant_id = $2 AND deleted_at = 0`, c.PrincipalID, c.TenantID).Scan(&enabled)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	gone := &Error{Kind: Unauthenticated, Object: PrincipalObject, ID: c.PrincipalID}
+	enabled, err := one(ctx, q, gone, scanInt, `SELECT enabled FROM service_principals WHERE id = $1 AND tenant_id = $2 AND deleted_at = 0`, c.PrincipalID, c.TenantID)
+	if err != nil {
 		return r, err
 	}
 	if enabled == 0 {
-		return r, &Error{Kind: Unauthenticated, Object: PrincipalObject, ID: c.PrincipalID}
+		return r, gone
 	}
 	r.assignments, err = assignmentsOf(ctx, q, c.TenantID, c.PrincipalID)
 	if err != nil {
 		return r, err
 	}
-	r.graph, err = query(ctx, q, scanString, `SELECT a.app_role_id FROM app_role_assignments a JOIN service_principals p ON p.id = a.resource_id
+	granted, err := query(ctx, q, scanString, `SELECT a.app_role_id FROM app_role_assignments a JOIN service_principals p ON p.id = a.resource_id
 		WHERE a.principal_id = $1 AND p.tenant_id = $2 AND p.app_id = $3`, c.PrincipalID, c.TenantID, roles.GraphAppID)
-	if err != nil {
-		return r, err
-	}
-	for i, id := range r.graph {
-		r.graph[i] = ""
-		for _, role := range roles.GraphAppRoles() {
-			if role.ID == id {
-				r.graph[i] = role.Value
-			}
+	for _, role := range roles.GraphAppRoles() {
+		if slices.Contains(granted, role.ID) {
+			r.graph = append(r.graph, role.Value)
 		}
 	}
-	return r, nil
+	return r, err
 }
 
 func assignmentsOf(ctx context.Context, q db.Querier, tenantID, principalID string) ([]assignment, error) {
@@ -122,30 +123,33 @@ func scanString(r row) (string, error) {
 	return s, r.Scan(&s)
 }
 
+func scanInt(r row) (int, error) {
+	var n int
+	return n, r.Scan(&n)
+}
+
 // authorise says whether the rights meet the need.
-func (d *Directory) authorise(ctx context.Context, q db.Querier, r rights, n need) error {
+func (r rights) authorise(ctx context.Context, q db.Querier, n need) error {
 	denied := &Error{Kind: Forbidden, Object: PrincipalObject, ID: r.caller.PrincipalID, Action: n.action, Scope: n.scope, Caller: r.caller}
+	if len(n.objects) > 0 {
+		denied.Scope = n.objects[0]
+	}
 	switch {
-	case len(n.graph) == 0 && n.owned == "":
+	case len(n.graph) == 0:
 		if !r.can(n.action, n.scope) {
 			return denied
 		}
 	case r.has(n.graph...):
-	case n.owned != "" && r.has(n.owned):
-		if n.object == "" {
-			break // what is made now will be owned by its maker
-		}
-		owner, err := isOwner(ctx, q, n.object, r.caller.PrincipalID)
+	case n.owned == "" || !r.has(n.owned):
+		return denied
+	case len(n.objects) > 0:
+		owns, err := isOwner(ctx, q, n.objects, r.caller.PrincipalID)
 		if err != nil {
 			return err
 		}
-		if !owner {
-			denied.Scope = n.object
+		if !owns {
 			return denied
 		}
-	default:
-		denied.Scope = n.object
-		return denied
 	}
 	if n.guarded == "" || r.administrator() {
 		return nil
@@ -154,24 +158,26 @@ func (d *Directory) authorise(ctx context.Context, q db.Querier, r rights, n nee
 	if err != nil {
 		return err
 	}
-	if (rights{assignments: theirs}).administrator() {
-		denied.Detail = "the target is an administrator, and only an administrator may change it"
+	if slices.ContainsFunc(theirs, func(a assignment) bool { return a.definition.ReachesReserved() }) {
+		denied.Detail = "the target holds rights that only administrators give, and only an administrator may change it"
 		return denied
 	}
 	return nil
 }
 
-func isOwner(ctx context.Context, q db.Querier, objectID, principalID string) (bool, error) {
-	var n int
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM owners WHERE object_id = $1 AND principal_id = $2`, objectID, principalID).Scan(&n)
-	return n > 0, err
+func isOwner(ctx context.Context, q db.Querier, objects []string, principalID string) (bool, error) {
+	w := where{}
+	w.add(`principal_id = ?`, principalID)
+	w.in(`object_id`, objects)
+	found, err := query(ctx, q, scanString, `SELECT object_id FROM owners WHERE `+w.text()+` LIMIT 1`, w.args...)
+	return len(found) > 0, err
 }
 
-// permitRead is the check of every reading method.
-func (d *Directory) permitRead(ctx context.Context, c Caller, n need) (rights, error) {
+// permitRead is the check of a reading method, for those that need the rights no further.
+func (d *Directory) permitRead(ctx context.Context, c Caller, n need) error {
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
-		return r, err
+		return err
 	}
-	return r, d.authorise(ctx, d.DB.Read(), r, n)
+	return r.authorise(ctx, d.DB.Read(), n)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/entente-id/entente/internal/db"
@@ -43,16 +44,21 @@ func hashSecret(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func scanSecret(r row) (Secret, error) {
-	var s Secret
-	var start, end int64
-	err := r.Scan(&s.ID, &s.DisplayName, &s.Hint, &s.hash, &start, &end)
-	s.Start, s.End = fromMillis(start), fromMillis(end)
-	return s, err
-}
-
-func secretsOf(ctx context.Context, q db.Querier, applicationID string) ([]Secret, error) {
-	return query(ctx, q, scanSecret, `SELECT id, display_name, hint, hash, start_at, end_at FROM application_secrets WHERE application_id = $1 ORDER BY created_at, id`, applicationID)
+// secretsOf reads the secrets of at least one application, by its id, each list by age.
+func secretsOf(ctx context.Context, q db.Querier, applications []string) (map[string][]Secret, error) {
+	w := where{}
+	w.in(`application_id`, applications)
+	secrets := map[string][]Secret{}
+	_, err := query(ctx, q, func(r row) (struct{}, error) {
+		var s Secret
+		var application string
+		var start, end int64
+		err := r.Scan(&application, &s.ID, &s.DisplayName, &s.Hint, &s.hash, &start, &end)
+		s.Start, s.End = fromMillis(start), fromMillis(end)
+		secrets[application] = append(secrets[application], s)
+		return struct{}{}, err
+	}, `SELECT application_id, id, display_name, hint, hash, start_at, end_at FROM application_secrets WHERE `+w.text()+` ORDER BY application_id, created_at, id`, w.args...)
+	return secrets, err
 }
 
 func (a *act) insertSecret(s Secret, applicationID string) error {
@@ -63,24 +69,24 @@ func (a *act) insertSecret(s Secret, applicationID string) error {
 
 // AddSecret makes a client secret and returns it with its text, which nothing can show again.
 func (d *Directory) AddSecret(ctx context.Context, c Caller, ref Ref, n NewSecret) (Secret, string, error) {
-	if err := checkText(SecretObject, "displayName", n.DisplayName, 256); err != nil {
+	if err := checkText(SecretObject, "displayName", n.DisplayName, maxName); err != nil {
 		return Secret{}, "", err
 	}
 	var secret Secret
 	var text string
 	err := d.change(ctx, c, func(a *act) error {
-		start, end := n.Start, n.End
-		if start.IsZero() {
+		start, end := n.Start.Truncate(time.Millisecond), n.End.Truncate(time.Millisecond)
+		if n.Start.IsZero() {
 			start = a.at
 		}
-		if end.IsZero() {
+		if n.End.IsZero() {
 			end = start.AddDate(2, 0, 0)
 		}
 		if !end.After(start) {
 			return invalid(SecretObject, "endDateTime", "must be after startDateTime")
 		}
 		secret, text = newSecret(n.DisplayName, start, end)
-		app, err := a.permitOnApplication("applications/credentials/update", ref, &target{object: SecretObject, id: secret.ID, name: n.DisplayName})
+		app, err := a.application("applications/credentials/update", ref, live, &target{object: SecretObject, id: secret.ID, name: n.DisplayName})
 		if err != nil {
 			return err
 		}
@@ -98,45 +104,17 @@ func (d *Directory) AddSecret(ctx context.Context, c Caller, ref Ref, n NewSecre
 // RemoveSecret removes one by its id; it stops working on the next request.
 func (d *Directory) RemoveSecret(ctx context.Context, c Caller, ref Ref, secretID string) error {
 	return d.change(ctx, c, func(a *act) error {
-		app, err := a.permitOnApplication("applications/credentials/update", ref, &target{object: SecretObject, id: secretID, detail: map[string]string{"removed": secretID}})
+		t := &target{object: SecretObject}
+		app, err := a.application("applications/credentials/update", ref, live, t)
 		if err != nil {
 			return err
 		}
-		n, err := exec(a, a.tx, `DELETE FROM application_secrets WHERE application_id = $1 AND id = $2`, app.ID, fold(secretID))
-		if err == nil && n == 0 {
-			err = notFound(SecretObject, secretID)
+		i := slices.IndexFunc(app.Secrets, func(s Secret) bool { return s.ID == fold(secretID) })
+		if i < 0 {
+			return notFound(SecretObject, secretID)
 		}
-		return err
+		t.id, t.name = app.Secrets[i].ID, app.Secrets[i].DisplayName
+		t.note("removed", t.id)
+		return a.removeAll(t.id, `DELETE FROM application_secrets WHERE id = $1`)
 	})
-}
-
-// permitOnApplication locks the application's row, which orders all writes
-// below it, and permits one that could take over its service principal.
-func (a *act) permitOnApplication(action string, ref Ref, t *target) (Application, error) {
-	app, err := findApplication(a, a.tx, a.c.TenantID, ref)
-	if err != nil {
-		return app, a.hide(err)
-	}
-	n, err := exec(a, a.tx, `UPDATE applications SET revision = revision + 1 WHERE id = $1 AND deleted_at = 0`, app.ID)
-	if err != nil {
-		return app, err
-	}
-	if n == 0 {
-		return app, notFound(ApplicationObject, ref.String())
-	}
-	principal, err := a.principalOf(app.ID)
-	if err != nil {
-		return app, err
-	}
-	if t.detail == nil {
-		t.detail = map[string]string{}
-	}
-	t.detail["application"] = app.ID
-	if err := a.permit(writeApplication(action, app.ID, principal), t); err != nil {
-		return app, err
-	}
-	if app.Secrets, err = secretsOf(a, a.tx, app.ID); err != nil { // again, now that the row is ours
-		return app, err
-	}
-	return app, nil
 }

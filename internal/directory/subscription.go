@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"time"
+
+	"github.com/entente-id/entente/internal/db"
 )
 
 // Subscription is what resource groups and ARM rights hang off.
@@ -33,16 +35,7 @@ func (d *Directory) Subscriptions(ctx context.Context, c Caller) ([]Subscription
 		return nil, err
 	}
 	all, err := query(ctx, d.DB.Read(), scanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE tenant_id = $1 ORDER BY created_at, id`, c.TenantID)
-	if err != nil {
-		return nil, err
-	}
-	seen := []Subscription{}
-	for _, s := range all {
-		if r.touches(s.Scope()) {
-			seen = append(seen, s)
-		}
-	}
-	return seen, nil
+	return readable(all, func(s Subscription) bool { return r.touches(s.Scope()) }), err
 }
 
 // Subscription reads one. One on which the caller holds no role at all is not there for it.
@@ -51,20 +44,25 @@ func (d *Directory) Subscription(ctx context.Context, c Caller, id string) (Subs
 	if err != nil {
 		return Subscription{}, err
 	}
-	s, err := d.subscription(ctx, c, id)
-	if err != nil || !r.touches(s.Scope()) {
-		return Subscription{}, notFoundOr(err, SubscriptionObject, id)
+	return r.subscription(ctx, d.DB.Read(), id)
+}
+
+// subscription finds a subscription that the caller may know of.
+func (r rights) subscription(ctx context.Context, q db.Querier, id string) (Subscription, error) {
+	missing := notFound(SubscriptionObject, id)
+	s, err := one(ctx, q, missing, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE tenant_id = $1 AND id = $2`, r.caller.TenantID, fold(id))
+	if err != nil {
+		return Subscription{}, err
+	}
+	if !r.touches(s.Scope()) {
+		return Subscription{}, missing
 	}
 	return s, nil
 }
 
-func (d *Directory) subscription(ctx context.Context, c Caller, id string) (Subscription, error) {
-	return one(d.DB.Read().QueryRowContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE tenant_id = $1 AND id = $2`, c.TenantID, fold(id)), scanSubscription, notFound(SubscriptionObject, id))
-}
-
 // SubscriptionTenant finds the tenant of a subscription, for those who ask without a token where to get one.
 func (d *Directory) SubscriptionTenant(ctx context.Context, id string) (string, error) {
-	return one(d.DB.Read().QueryRowContext(ctx, `SELECT tenant_id FROM subscriptions WHERE id = $1`, fold(id)), scanString, notFound(SubscriptionObject, id))
+	return one(ctx, d.DB.Read(), notFound(SubscriptionObject, id), scanString, `SELECT tenant_id FROM subscriptions WHERE id = $1`, fold(id))
 }
 
 func notFoundOr(err error, object Object, id string) error {

@@ -2,9 +2,8 @@ package directory
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +32,7 @@ type NewTenant struct {
 	ID             string // GUID; empty: a new one
 	SubscriptionID string // GUID; empty: a new one
 	DisplayName    string // empty: "Entente"
-	Domain         string // empty: ID.entente.internal
+	Domain         string // another name for it in URLs, with a dot; empty: ID.entente.internal
 
 	// AdministratorIssuer and AdministratorSubject name the workload that
 	// administers the tenant, by a federated identity credential. When both
@@ -62,12 +61,12 @@ func scanTenant(r row) (Tenant, error) {
 
 // LookupTenant finds a tenant by its id or domain, in any case.
 func (d *Directory) LookupTenant(ctx context.Context, ref string) (Tenant, error) {
-	return one(d.DB.Read().QueryRowContext(ctx, `SELECT `+tenantColumns+` FROM tenants WHERE id = $1 OR domain_key = $1`, fold(ref)), scanTenant, notFound(TenantObject, ref))
+	return one(ctx, d.DB.Read(), notFound(TenantObject, ref), scanTenant, `SELECT `+tenantColumns+` FROM tenants WHERE id = $1 OR domain_key = $1`, fold(ref))
 }
 
 // DefaultTenant finds the tenant of the first start.
 func (d *Directory) DefaultTenant(ctx context.Context) (Tenant, error) {
-	return one(d.DB.Read().QueryRowContext(ctx, `SELECT `+tenantColumns+` FROM tenants WHERE is_default = 1`), scanTenant, notFound(TenantObject, "default"))
+	return one(ctx, d.DB.Read(), notFound(TenantObject, "default"), scanTenant, `SELECT `+tenantColumns+` FROM tenants WHERE is_default = 1`)
 }
 
 // TenantIDs lists the ids of all tenants, for the service's own upkeep.
@@ -86,17 +85,8 @@ func (d *Directory) Tenants(ctx context.Context, c Caller) ([]Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := []Tenant{}
-	host := false
-	for _, t := range all {
-		host = host || t.ID == c.TenantID && t.Default && r.administrator()
-	}
-	for _, t := range all {
-		if host || t.ID == c.TenantID {
-			seen = append(seen, t)
-		}
-	}
-	return seen, nil
+	host := r.administrator() && slices.ContainsFunc(all, func(t Tenant) bool { return t.Default && t.ID == c.TenantID })
+	return readable(all, func(t Tenant) bool { return host || t.ID == c.TenantID }), nil
 }
 
 // Bootstrap makes the default tenant at first start. Of several processes that
@@ -105,7 +95,7 @@ func (d *Directory) Tenants(ctx context.Context, c Caller) ([]Tenant, error) {
 func (d *Directory) Bootstrap(ctx context.Context, n NewTenant) (founded Founded, created bool, err error) {
 	if t, err := d.DefaultTenant(ctx); err == nil {
 		return Founded{Tenant: t}, false, nil
-	} else if e, ok := errors.AsType[*Error](err); !ok || e.Kind != NotFound {
+	} else if !isNotFound(err) {
 		return Founded{}, false, err
 	}
 	founded, err = d.found(ctx, System(n.ID, "first start"), n, true)
@@ -127,7 +117,7 @@ func (d *Directory) CreateTenant(ctx context.Context, c Caller, n NewTenant) (Fo
 	}
 	founded, err := d.found(ctx, c, n, false)
 	if db.IsUnique(err) {
-		return founded, exists(TenantObject, n.ID, "id")
+		return Founded{}, exists(TenantObject, n.ID, "id")
 	}
 	return founded, err
 }
@@ -145,73 +135,43 @@ func (d *Directory) found(ctx context.Context, c Caller, n NewTenant, isDefault 
 	if n.DisplayName == "" {
 		n.DisplayName = "Entente"
 	}
-	if n.Domain == "" {
+	if n.Domain = fold(n.Domain); n.Domain == "" {
 		n.Domain = n.ID + ".entente.internal"
 	}
 	if c.TenantID == "" {
 		c.TenantID = n.ID
 	}
-	if err := checkText(TenantObject, "displayName", n.DisplayName, 256); err != nil {
+	if err := checkText(TenantObject, "displayName", n.DisplayName, maxName); err != nil {
 		return Founded{}, err
 	}
-	admin := credential.Spec{Name: "administrator", Issuer: n.AdministratorIssuer, Subject: n.AdministratorSubject, Audiences: []string{credential.DefaultAudience}, Description: "The administrator of the first start"}
-	federated := n.AdministratorIssuer != "" || n.AdministratorSubject != ""
-	if federated {
-		if err := admin.Validate(credential.Application); err != nil {
-			return Founded{}, &Error{Kind: Invalid, Object: CredentialObject, Field: "administrator", Spec: &admin, Err: err}
-		}
+	if len(n.Domain) > maxDomain || !domainName.MatchString(n.Domain) {
+		return Founded{}, invalid(TenantObject, "domain", "%q is not a domain name of at least two parts", n.Domain)
+	}
+	admin, err := newAdministrator(n.AdministratorIssuer, n.AdministratorSubject)
+	if err != nil {
+		return Founded{}, err
 	}
 	var f Founded
-	err := d.change(ctx, c, func(a *act) error {
-		if err := a.permit(administer(administratorAction, "/"), &target{object: TenantObject, id: n.ID, name: n.DisplayName}); err != nil {
+	err = d.change(ctx, c, func(a *act) error {
+		if err := a.permit(administer(), &target{object: TenantObject, id: n.ID, name: n.DisplayName}); err != nil {
 			return err
 		}
+		tenant := Tenant{ID: n.ID, DisplayName: n.DisplayName, Domain: n.Domain, Default: isDefault, MaxCredentials: credential.DefaultLimit, CreatedAt: a.at}
 		if _, err := exec(a, a.tx, `INSERT INTO tenants (id, display_name, domain_key, is_default, max_credentials, revision, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6)`,
-			n.ID, n.DisplayName, fold(n.Domain), bit(isDefault), credential.DefaultLimit, millis(a.at)); err != nil {
+			tenant.ID, tenant.DisplayName, tenant.Domain, bit(tenant.Default), tenant.MaxCredentials, millis(a.at)); err != nil {
 			return err
 		}
 		if _, err := exec(a, a.tx, `INSERT INTO subscriptions (id, tenant_id, display_name, created_at) VALUES ($1, $2, $3, $4)`,
 			n.SubscriptionID, n.ID, n.DisplayName, millis(a.at)); err != nil {
 			return err
 		}
-		graph, err := a.addGraph(n.ID)
+		graph, err := a.insertGraph(n.ID)
 		if err != nil {
 			return err
 		}
-		app := Application{ID: newID(), TenantID: n.ID, AppID: newID(), DisplayName: "Entente administrator", SignInAudience: defaultSignInAudience, CreatedAt: a.at}
-		if err := a.insertApplication(app); err != nil {
-			return err
-		}
-		principal := ServicePrincipal{ID: newID(), TenantID: n.ID, AppID: app.AppID, Kind: credential.Application, parentID: app.ID, DisplayName: app.DisplayName, Enabled: true, CreatedAt: a.at}
-		if err := a.insertPrincipal(principal); err != nil {
-			return err
-		}
-		for _, definition := range []string{roles.Owner, roles.FederationAdministrator} {
-			if err := a.insertAssignment(RoleAssignment{Name: newID(), Scope: "/", DefinitionID: definition, PrincipalID: principal.ID, PrincipalType: "ServicePrincipal", CreatedBy: c.PrincipalID, CreatedAt: a.at}, n.ID); err != nil {
-				return err
-			}
-		}
-		for _, role := range roles.GraphAppRoles() {
-			switch role.Value {
-			case "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All":
-				if err := a.insertGrant(Grant{ID: newID(), PrincipalID: principal.ID, ResourceID: graph, AppRoleID: role.ID, CreatedAt: a.at}, n.ID); err != nil {
-					return err
-				}
-			}
-		}
-		f = Founded{
-			Tenant:         Tenant{ID: n.ID, DisplayName: n.DisplayName, Domain: fold(n.Domain), Default: isDefault, MaxCredentials: credential.DefaultLimit, CreatedAt: a.at},
-			SubscriptionID: n.SubscriptionID, AdministratorClientID: app.AppID, AdministratorPrincipalID: principal.ID,
-		}
-		if federated {
-			if err := a.ensureIssuer(n.ID, admin.Issuer); err != nil {
-				return err
-			}
-			return a.insertCredential(Credential{Spec: admin, ID: newID(), CreatedAt: a.at, UpdatedAt: a.at}, parent{kind: credential.Application, id: app.ID}, n.ID)
-		}
-		secret, text := newSecret("administrator", a.at, a.at.AddDate(100, 0, 0))
-		f.AdministratorSecret = text
-		return a.insertSecret(secret, app.ID)
+		f, err = a.insertAdministrator(n.ID, graph, admin)
+		f.Tenant, f.SubscriptionID = tenant, n.SubscriptionID
+		return err
 	})
 	if err != nil {
 		return Founded{}, err
@@ -219,8 +179,91 @@ func (d *Directory) found(ctx context.Context, c Caller, n NewTenant, isDefault 
 	return f, nil
 }
 
-// addGraph makes the service principal of Microsoft Graph, so that its app roles can be granted as everywhere.
-func (a *act) addGraph(tenantID string) (string, error) {
+// RecoverAdministrator makes one more administrator of a tenant, by its id or
+// domain, as Bootstrap does: federated when issuer and subject are given, with
+// a client secret otherwise. It asks for no right: whoever can call it has the
+// database.
+func (d *Directory) RecoverAdministrator(ctx context.Context, tenant, issuer, subject string) (Founded, error) {
+	t, err := d.LookupTenant(ctx, tenant)
+	if err != nil {
+		return Founded{}, err
+	}
+	admin, err := newAdministrator(issuer, subject)
+	if err != nil {
+		return Founded{}, err
+	}
+	var f Founded
+	err = d.change(ctx, System(t.ID, "administrator recovery"), func(a *act) error {
+		graph, err := findPrincipal(a, a.tx, t.ID, Ref{AppID: roles.GraphAppID})
+		if err != nil {
+			return err
+		}
+		to := &target{object: PrincipalObject, name: administratorName}
+		if err := a.permit(administer(), to); err != nil {
+			return err
+		}
+		f, err = a.insertAdministrator(t.ID, graph.ID, admin)
+		f.Tenant, to.id = t, f.AdministratorPrincipalID
+		return err
+	})
+	if err != nil {
+		return Founded{}, err
+	}
+	return f, nil
+}
+
+const administratorName = "Entente administrator"
+
+// newAdministrator is the credential of a federated administrator; nil for one with a secret.
+func newAdministrator(issuer, subject string) (*credential.Spec, error) {
+	if issuer == "" && subject == "" {
+		return nil, nil
+	}
+	s := credential.Spec{Name: "administrator", Issuer: issuer, Subject: subject, Audiences: []string{credential.DefaultAudience}, Description: "Administers the tenant"}
+	if err := s.Validate(credential.Application); err != nil {
+		return nil, &Error{Kind: Invalid, Object: CredentialObject, Field: "administrator", Spec: &s, Err: err}
+	}
+	return &s, nil
+}
+
+// insertAdministrator makes an application that may do everything in a tenant,
+// trusting the credential or, when that is nil, a secret.
+func (a *act) insertAdministrator(tenantID, graphID string, admin *credential.Spec) (Founded, error) {
+	app := Application{ID: newID(), TenantID: tenantID, AppID: newID(), DisplayName: administratorName, SignInAudience: defaultSignInAudience, CreatedAt: a.at}
+	if err := a.insertApplication(app); err != nil {
+		return Founded{}, err
+	}
+	principal := ServicePrincipal{ID: newID(), TenantID: tenantID, AppID: app.AppID, Kind: credential.Application, parentID: app.ID, DisplayName: app.DisplayName, Enabled: true, CreatedAt: a.at}
+	if err := a.insertPrincipal(principal); err != nil {
+		return Founded{}, err
+	}
+	for _, definition := range []string{roles.Owner, roles.FederationAdministrator} {
+		if err := a.insertAssignment(RoleAssignment{Name: newID(), Scope: "/", DefinitionID: definition, PrincipalID: principal.ID, PrincipalType: "ServicePrincipal", CreatedBy: a.c.PrincipalID, CreatedAt: a.at}, tenantID); err != nil {
+			return Founded{}, err
+		}
+	}
+	for _, role := range roles.GraphAppRoles() {
+		switch role.Value {
+		case writeApplications, writeGrants, readDirectory:
+			if err := a.insertGrant(Grant{ID: newID(), PrincipalID: principal.ID, ResourceID: graphID, AppRoleID: role.ID, CreatedAt: a.at}, tenantID); err != nil {
+				return Founded{}, err
+			}
+		}
+	}
+	f := Founded{AdministratorClientID: app.AppID, AdministratorPrincipalID: principal.ID}
+	if admin == nil {
+		var secret Secret
+		secret, f.AdministratorSecret = newSecret("administrator", a.at, a.at.AddDate(100, 0, 0))
+		return f, a.insertSecret(secret, app.ID)
+	}
+	if err := a.ensureIssuer(tenantID, admin.Issuer); err != nil {
+		return Founded{}, err
+	}
+	return f, a.insertCredential(Credential{Spec: *admin, ID: newID(), CreatedAt: a.at, UpdatedAt: a.at}, parent{kind: credential.Application, id: app.ID}, tenantID)
+}
+
+// insertGraph makes the service principal of Microsoft Graph, so that its app roles can be granted as everywhere.
+func (a *act) insertGraph(tenantID string) (string, error) {
 	p := ServicePrincipal{ID: newID(), TenantID: tenantID, AppID: roles.GraphAppID, Kind: credential.Application, DisplayName: "Microsoft Graph", Enabled: true, CreatedAt: a.at}
 	for _, r := range roles.GraphAppRoles() {
 		p.AppRoles = append(p.AppRoles, AppRole{ID: r.ID, Value: r.Value, DisplayName: r.DisplayName, Description: r.Description, Enabled: true, MemberTypes: []string{"Application"}})
@@ -235,7 +278,7 @@ type Policy struct {
 
 // Policy reads the caller's tenant's.
 func (d *Directory) Policy(ctx context.Context, c Caller) (Policy, error) {
-	if _, err := d.permitRead(ctx, c, administer("Entente.Federation/policies/read", "/")); err != nil {
+	if err := d.permitRead(ctx, c, federation("policies/read", "/")); err != nil {
 		return Policy{}, err
 	}
 	t, err := d.LookupTenant(ctx, c.TenantID)
@@ -248,19 +291,10 @@ func (d *Directory) SetPolicy(ctx context.Context, c Caller, p Policy) error {
 		return invalid(PolicyObject, "maxFederatedIdentityCredentials", "must be between 1 and %d", maxCredentialsCeiling)
 	}
 	return d.change(ctx, c, func(a *act) error {
-		if err := a.permit(administer("Entente.Federation/policies/write", "/"), &target{object: PolicyObject, id: c.TenantID, name: "default", detail: map[string]string{"maxFederatedIdentityCredentials": fmt.Sprint(p.MaxCredentials)}}); err != nil {
+		if err := a.permit(federation("policies/write", "/"), &target{object: PolicyObject, id: c.TenantID, name: "default", detail: map[string]string{"maxFederatedIdentityCredentials": fmt.Sprint(p.MaxCredentials)}}); err != nil {
 			return err
 		}
 		_, err := exec(a, a.tx, `UPDATE tenants SET max_credentials = $1, revision = revision + 1 WHERE id = $2`, p.MaxCredentials, c.TenantID)
 		return err
 	})
-}
-
-// tenantLimit reads how many credentials one parent may hold.
-func (a *act) tenantLimit() (limit int, err error) {
-	err = a.tx.QueryRowContext(a, `SELECT max_credentials FROM tenants WHERE id = $1`, a.c.TenantID).Scan(&limit)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = notFound(TenantObject, a.c.TenantID)
-	}
-	return limit, err
 }
