@@ -1,0 +1,82 @@
+package arm
+
+import (
+	"net/http"
+
+	"github.com/entente-id/entente/internal/directory"
+)
+
+type group struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags"`
+	Properties groupProperties   `json:"properties"`
+}
+
+type groupProperties struct {
+	ProvisioningState string `json:"provisioningState"`
+}
+
+func wireGroup(g directory.Group) group {
+	return group{ID: g.Scope(), Name: g.Name, Type: "Microsoft.Resources/resourceGroups", Location: g.Location, Tags: tags(g.Tags), Properties: groupProperties{"Succeeded"}}
+}
+
+// tags are never null, which az could not print as a table.
+func tags(t map[string]string) map[string]string {
+	if t == nil {
+		return map[string]string{}
+	}
+	return t
+}
+
+// groupBody is what may be set; all else in a body is passed over, so that a
+// group that was read can be sent back.
+type groupBody struct {
+	Location string             `json:"location"`
+	Tags     *map[string]string `json:"tags"`
+}
+
+func (b groupBody) tags() map[string]string {
+	if b.Tags == nil {
+		return nil
+	}
+	return *b.Tags
+}
+
+func (s *Surface) listGroups(c *call) (*answer, error) {
+	return list(s, c, func(p directory.Page) (directory.Paged[directory.Group], error) {
+		return s.dir.Groups(c, c.caller, c.subscription.ID, p)
+	}, wireGroup)
+}
+
+func (s *Surface) getGroup(c *call) (*answer, error) {
+	g, err := s.dir.Group(c, c.caller, c.subscription.ID, c.args["group"])
+	return found(wireGroup(g)), err
+}
+
+func (s *Surface) headGroup(c *call) (*answer, error) {
+	_, err := s.dir.Group(c, c.caller, c.subscription.ID, c.args["group"])
+	return &answer{status: http.StatusNoContent}, err
+}
+
+func (s *Surface) putGroup(c *call, in groupBody) (*answer, error) {
+	g := directory.Group{SubscriptionID: c.subscription.ID, Name: c.args["group"], Location: place(in.Location), Tags: in.tags()}
+	g, created, err := s.dir.PutGroup(c, c.caller, g)
+	return put(wireGroup(g), created, ""), err
+}
+
+func (s *Surface) patchGroup(c *call, in groupBody) (*answer, error) {
+	g, err := s.dir.Group(c, c.caller, c.subscription.ID, c.args["group"])
+	if err == nil && in.Tags != nil {
+		g.Tags = in.tags()
+		g, _, err = s.dir.PutGroup(c, c.caller, g)
+	}
+	return found(wireGroup(g)), err
+}
+
+func (s *Surface) deleteGroup(c *call) (*answer, error) {
+	err := s.dir.DeleteGroup(c, c.caller, c.subscription.ID, c.args["group"])
+	return &answer{status: http.StatusOK}, err
+}
