@@ -1,0 +1,198 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/entente-id/entente/internal/credential"
+	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/issuer"
+)
+
+// skew is how far the clocks of issuers may be from ours.
+const skew = 5 * time.Minute
+
+// A proof is how a client says who it is: its own part of steps 1 to 3.
+// Refusals are *Error.
+type proof interface {
+	// peek reads what is presented. It asks nobody.
+	peek(ctx context.Context) error
+	// find looks up the tenant, the client and what it may prove itself with.
+	find(ctx context.Context, clientID string) (directory.Match, error)
+	// matched says whether what was found is for what is presented.
+	matched() error
+	// verify checks the proof.
+	verify(ctx context.Context) error
+}
+
+// An assertion is a token of a trusted issuer (RFC 7523 section 2.2).
+type assertion struct {
+	*walk
+	readable bool
+}
+
+func (a *assertion) peek(ctx context.Context) error {
+	peeked, err := issuer.Peek(a.req.Assertion)
+	if err != nil {
+		return a.because(AssertionMalformed, err)
+	}
+	a.out.Assertion = peeked
+	switch {
+	case strings.ContainsRune(peeked.Issuer+peeked.Subject, 0): // no database holds it, and PostgreSQL does not even look for it
+		return a.because(AssertionMalformed, errors.New("NUL in iss or sub"))
+	case peeked.Expiry.IsZero():
+		return a.because(AssertionMalformed, errors.New("exp is missing"))
+	case strings.EqualFold(peeked.Issuer, a.req.ClientID):
+		return a.refuse(CertificateProof)
+	case a.Keys.Ours(ctx, peeked.KeyID, a.req.Assertion):
+		// Told by the signature and not by iss, which says whatever its writer
+		// wants: else a token for one application would be a proof for another.
+		return a.refuse(OwnToken)
+	}
+	a.readable = true
+	return nil
+}
+
+func (a *assertion) find(ctx context.Context, clientID string) (directory.Match, error) {
+	var presented credential.Assertion
+	if a.readable {
+		presented = claimed(a.out.Assertion)
+	}
+	return a.Directory.MatchCredential(ctx, a.req.Tenant, clientID, presented)
+}
+
+func claimed(p issuer.Peeked) credential.Assertion {
+	return credential.Assertion{Issuer: p.Issuer, Subject: p.Subject, Audiences: p.Audiences}
+}
+
+func (a *assertion) matched() error {
+	switch a.match.Miss {
+	case credential.Hit:
+		a.out.CredentialID = a.match.Credential.ID
+		return nil
+	case credential.NoCredential:
+		return a.refuse(NoCredential)
+	case credential.IssuerMiss:
+		return a.refuse(IssuerMiss)
+	case credential.SubjectMiss:
+		return a.refuse(SubjectMiss)
+	case credential.SubjectCaseMiss:
+		return a.refuse(SubjectCaseMiss)
+	case credential.AudienceMiss:
+		return a.refuse(AudienceMiss)
+	}
+	return fmt.Errorf("match credential: unknown miss %q", a.match.Miss)
+}
+
+func (a *assertion) verify(ctx context.Context) error {
+	if err := a.inTime(); err != nil {
+		return err
+	}
+	verified, err := a.Issuers.Verify(ctx, Source(a.match.Issuer), a.req.Assertion)
+	if err != nil {
+		return a.unverified(err)
+	}
+	// What was matched was read before the signature was checked. It was read
+	// from the same bytes; should that ever change, this refuses.
+	a.out.Assertion = verified
+	if _, miss := credential.Match([]credential.Trust{a.trust()}, claimed(verified), a.match.Issuer.ManyAudiences); miss != credential.Hit {
+		return a.because(AssertionMalformed, fmt.Errorf("the verified claims miss the credential: %s", miss))
+	}
+	return a.inTime()
+}
+
+// inTime judges exp and nbf (RFC 7519 sections 4.1.4 and 4.1.5).
+func (a *assertion) inTime() error {
+	p := a.out.Assertion
+	switch {
+	case !a.now.Before(p.Expiry.Add(skew)):
+		return a.refuse(AssertionExpired)
+	case a.now.Before(p.NotBefore.Add(-skew)):
+		return a.refuse(AssertionEarly)
+	}
+	return nil
+}
+
+// unverified turns an error of the issuer room into a refusal.
+func (a *assertion) unverified(err error) error {
+	e, ok := errors.AsType[*issuer.Error](err)
+	if !ok {
+		return fmt.Errorf("verify assertion: %w", err)
+	}
+	reason, known := map[issuer.ErrKind]Reason{
+		issuer.Malformed:           AssertionMalformed,
+		issuer.AlgorithmNotAllowed: AlgorithmNotAllowed,
+		issuer.KeyNotFound:         KeyNotFound,
+		issuer.KeyUnsuitable:       KeyUnsuitable,
+		issuer.BadSignature:        BadSignature,
+		issuer.Unreachable:         IssuerUnreachable,
+		issuer.AddressRefused:      IssuerAddressRefused,
+		issuer.InvalidDocument:     IssuerInvalid,
+		issuer.IssuerMismatch:      IssuerInvalid,
+		issuer.InDoubt:             InDoubt,
+	}[e.Kind]
+	if !known {
+		return fmt.Errorf("verify assertion: %w", err)
+	}
+	refusal := a.because(reason, err)
+	if reason == InDoubt {
+		refusal.RetryAfter = max(e.RetryAfter, time.Second)
+	}
+	return refusal
+}
+
+// Source is an issuer of the directory as the issuer room wants it.
+func Source(i directory.Issuer) issuer.Source {
+	kind := issuer.Discovery
+	switch i.KeySource {
+	case directory.JWKSURIKeys:
+		kind = issuer.JWKSURI
+	case directory.UploadedKeys:
+		kind = issuer.Uploaded
+	}
+	return issuer.Source{
+		TenantID: i.TenantID, ID: i.ID, URL: i.URL, Kind: kind, JWKSURI: i.JWKSURI, KeySet: i.KeySet,
+		Algorithms: i.Algorithms, CAPEM: []byte(i.CAPEM), Revision: i.Revision,
+	}
+}
+
+// A secret is a client secret (RFC 6749 section 2.3.1).
+type secret struct {
+	*walk
+	result directory.SecretResult
+}
+
+func (s *secret) peek(context.Context) error { return nil }
+
+func (s *secret) find(ctx context.Context, clientID string) (m directory.Match, err error) {
+	m, s.result, err = s.Directory.MatchSecret(ctx, s.req.Tenant, clientID, s.req.Secret)
+	return m, err
+}
+
+func (s *secret) matched() error { return nil }
+
+func (s *secret) verify(context.Context) error {
+	switch s.result {
+	case directory.SecretOK:
+		return nil
+	case directory.SecretExpired:
+		return s.refuse(SecretExpired)
+	}
+	return s.refuse(SecretWrong)
+}
+
+// none is a client that proves nothing.
+type none struct{ *walk }
+
+func (n none) peek(context.Context) error { return nil }
+
+func (n none) find(ctx context.Context, clientID string) (directory.Match, error) {
+	return n.Directory.MatchCredential(ctx, n.req.Tenant, clientID, credential.Assertion{})
+}
+
+func (n none) matched() error { return n.refuse(ProofMissing) }
+
+func (n none) verify(context.Context) error { return n.refuse(ProofMissing) }
