@@ -1,0 +1,147 @@
+package token
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/entente-id/entente/internal/exchange"
+)
+
+func TestRoutes(t *testing.T) {
+	w := newWorld(t, "127.0.0.1")
+	for _, route := range w.surface.Routes() {
+		path := strings.ReplaceAll(route.Pattern, "{tenant}", w.tenant.ID)
+		if route.Action == "instance" {
+			path += "?authorization_endpoint=" + w.server.URL + "/common/oauth2/v2.0/authorize"
+		}
+		other := http.MethodPost
+		if route.Method == http.MethodPost {
+			other = http.MethodGet
+		}
+		for _, method := range []string{other, http.MethodDelete, "FOO"} {
+			r := w.send(method, path, "")
+			if r.code(t) != 900561 || r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("Allow") != route.Method {
+				t.Errorf("%s %s: %d %s", method, path, r.StatusCode, r.body)
+			}
+			if want := "AADSTS900561: The endpoint only accepts " + route.Method + " requests. Received a " + method + " request. Trace ID"; !strings.Contains(string(r.body), want) {
+				t.Errorf("%s", r.body)
+			}
+		}
+		if route.Method == http.MethodGet {
+			before, _, _ := strings.Cut(path, "?")
+			for _, variant := range []string{path, strings.Replace(path, before, before+"/", 1), "/" + path, strings.Replace(path, before, strings.ToUpper(before), 1)} {
+				if r := w.get(variant); r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "application/json; charset=utf-8" {
+					t.Errorf("GET %s: %d %s", variant, r.StatusCode, r.body)
+				}
+			}
+			if r := w.send(http.MethodHead, path, ""); r.StatusCode != http.StatusOK || len(r.body) != 0 {
+				t.Errorf("HEAD %s: %d %s", path, r.StatusCode, r.body)
+			}
+		}
+	}
+	for _, path := range []string{"/", "/nonsense", "/" + w.tenant.ID, "/" + w.tenant.ID + "/oauth2/v2.0/authorize", "/a/b/oauth2/token", "/" + w.tenant.ID + "/oauth2/v2.0/token/x", "/" + w.tenant.ID + "%2foauth2/v2.0/token"} {
+		if r := w.get(path); r.code(t) != 9002313 || r.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, r.StatusCode, r.body)
+		}
+	}
+}
+
+func TestPanic(t *testing.T) {
+	w := newWorld(t, "127.0.0.1")
+	w.surface.config.Host = func(*http.Request) Host { panic("on purpose") }
+	if r := w.get("/.well-known/webfinger"); r.StatusCode != http.StatusInternalServerError || r.code(t) != 50000 || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s", r.StatusCode, r.body)
+	}
+}
+
+func TestTraceIsTheServersRequestID(t *testing.T) {
+	w := newWorld(t, "127.0.0.1")
+	const id = "bbbbbbbb-1111-4222-8333-444444444444"
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Request-Id", id)
+		w.surface.ServeHTTP(rw, r)
+	})
+	if got := w.get("/x").object(t)["trace_id"]; got != id {
+		t.Errorf("trace id %v", got)
+	}
+}
+
+func TestCorrelation(t *testing.T) {
+	w := newWorld(t, "127.0.0.1")
+	const id = "aaaaaaaa-1111-4222-8333-444444444444"
+	bad := w.fields("grant_type", "x")
+	for name, r := range map[string]response{
+		"header":         w.post(w.tokenPath(), bad, "Client-Request-Id", id),
+		"another header": w.post(w.tokenPath(), bad, "X-Ms-Client-Request-Id", id),
+		"field":          w.post(w.tokenPath(), w.fields("grant_type", "x", "client-request-id", id)),
+	} {
+		if got := r.object(t)["correlation_id"]; got != id {
+			t.Errorf("%s: correlation id %v", name, got)
+		}
+	}
+	if got := w.post(w.tokenPath(), bad, "Client-Request-Id", "<script>").object(t)["correlation_id"].(string); len(got) != 36 {
+		t.Errorf("correlation id %q", got)
+	}
+}
+
+// Every reason of the exchange has an answer, and every answer is one that clients take.
+func TestAnswers(t *testing.T) {
+	for _, reason := range []exchange.Reason{
+		exchange.AssertionMalformed, exchange.CertificateProof, exchange.OwnToken,
+		exchange.TenantMalformed, exchange.TenantEmpty, exchange.TenantNotFound, exchange.ParameterMissing, exchange.ClientNotFound,
+		exchange.PrincipalNotFound, exchange.ClientDisabled, exchange.ProofMissing,
+		exchange.NoCredential, exchange.IssuerMiss, exchange.SubjectMiss, exchange.SubjectCaseMiss, exchange.AudienceMiss,
+		exchange.AssertionExpired, exchange.AssertionEarly, exchange.AlgorithmNotAllowed, exchange.KeyNotFound, exchange.KeyUnsuitable, exchange.BadSignature,
+		exchange.IssuerUnreachable, exchange.IssuerAddressRefused, exchange.IssuerInvalid, exchange.InDoubt, exchange.SecretWrong, exchange.SecretExpired,
+		exchange.ScopeInvalid, exchange.ScopeMixed, exchange.ScopeManyResources, exchange.ResourceNotFound, exchange.ResourceNotFoundV1, exchange.NotAssigned,
+		exchange.Overloaded,
+	} {
+		if _, ok := answers[reason]; !ok {
+			t.Errorf("%s has no answer", reason)
+		}
+	}
+	for reason, a := range answers {
+		if a.code < 10_000 || a.status < 400 || a.status > 503 || a.error == "" || a.text == "" {
+			t.Errorf("%s: %+v", reason, a)
+		}
+		if filled := fill(a.text, &exchange.Error{}); strings.ContainsAny(filled, "{}") {
+			t.Errorf("%s: %q", reason, filled)
+		}
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                          "",
+		"plain ü 日本":                "plain ü 日本",
+		"a\r\nb\tc\x00\x1b[31m":     "a��b�c��[31m",
+		"\u202egnp.exe\u200b\ufeff": "�gnp.exe��",
+		"\xff\xfe":                  "��",
+		"{subject}":                 "{subject}",
+		strings.Repeat("ü", 200):    strings.Repeat("ü", 200),
+		strings.Repeat("ü", 201):    strings.Repeat("ü", 200) + "…",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	// A value is not read as a text with places to fill.
+	if got := fill("{subject} {issuer}", &exchange.Error{Subject: "{issuer}", Issuer: "x"}); got != "{issuer} x" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestReflectedValuesAreClean(t *testing.T) {
+	w := newWorld(t, "127.0.0.1")
+	for _, f := range [][]string{
+		{"client_id", "a\r\nX: y\x1b[31m\u202e"},
+		{"grant_type", "a\r\nX: y\x1b[31m\u202e" + strings.Repeat("x", 10_000)},
+		{"scope", "a\x1b[31m\u202e" + strings.Repeat("x", 10_000)},
+	} {
+		description := w.post(w.tokenPath(), w.fields(f...)).object(t)["error_description"].(string)
+		if strings.ContainsAny(description, "\r\n\x1b\u202e") || len(description) > 1500 {
+			t.Errorf("%s: %q", f[0], description)
+		}
+	}
+}
