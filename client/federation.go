@@ -154,8 +154,8 @@ func (c *Client) HostedTenant(ctx context.Context, tenantID string) (HostedTenan
 	return tenantOf(r), err
 }
 
-// PutHostedTenant makes a tenant or renames it, and tells whether it was made. The
-// administrator's secret, if there is one, is in this answer only.
+// PutHostedTenant makes a tenant; one that is there already is an ErrConflict.
+// The administrator's secret, if there is one, is in this answer only.
 func (c *Client) PutHostedTenant(ctx context.Context, tenantID string, spec HostedTenantSpec) (_ HostedTenant, created bool, _ error) {
 	in := resource[HostedTenantSpec]{Properties: spec}
 	r, created, err := put[resource[tenantProperties]](ctx, c, federationPath("tenants").segment(tenantID).federation(), in)

@@ -67,7 +67,7 @@ func (s *Surface) getIssuer(c *call) (*answer, error) {
 // putIssuer asks for the right before it looks at keys and certificates. It
 // reads its own body, since a key set is checked key by key and by nobody else.
 func (s *Surface) putIssuer(c *call) (*answer, error) {
-	if err := s.permit(c, issuerType+"/write", issuerPath+c.args["issuer"]); err != nil {
+	if err := s.dir.Permit(c, c.caller, issuerType+"/write", issuerPath+c.args["issuer"]); err != nil {
 		return nil, err
 	}
 	data, err := c.readBody(maxIssuerBody)

@@ -61,7 +61,7 @@ func (c *call) signInQuery() (signin.Query, error) {
 }
 
 func (s *Surface) listSignIns(c *call) (*answer, error) {
-	if err := s.permit(c, c.route.Action, "/"); err != nil {
+	if err := s.dir.Permit(c, c.caller, c.route.Action, "/"); err != nil {
 		return nil, err
 	}
 	q, err := c.signInQuery()

@@ -40,7 +40,7 @@ func wireSigningKey(k SigningKey) record[signingKey] {
 }
 
 func (s *Surface) listSigningKeys(c *call) (*answer, error) {
-	if err := s.permit(c, c.route.Action, "/"); err != nil {
+	if err := s.dir.Permit(c, c.caller, c.route.Action, "/"); err != nil {
 		return nil, err
 	}
 	all, err := s.config.SigningKeys.Keys(c, c.caller)
@@ -48,7 +48,7 @@ func (s *Surface) listSigningKeys(c *call) (*answer, error) {
 }
 
 func (s *Surface) rotateSigningKey(c *call) (*answer, error) {
-	if err := s.permit(c, c.route.Action, "/"); err != nil {
+	if err := s.dir.Permit(c, c.caller, c.route.Action, "/"); err != nil {
 		return nil, err
 	}
 	k, err := s.config.SigningKeys.Rotate(c, c.caller)

@@ -47,6 +47,7 @@ type DB struct {
 
 	path        string // of the SQLite file
 	read, write *sql.DB
+	reader      Querier // read, with its statements kept prepared where that pays
 }
 
 // How a transaction that lost a race is tried again.
@@ -100,6 +101,7 @@ func openSQLite(path string) (*DB, error) {
 	}
 	d.read.SetMaxOpenConns(8)
 	d.read.SetMaxIdleConns(8)
+	d.reader = &prepared{DB: d.read, statements: map[string]*sql.Stmt{}}
 	return d, nil
 }
 
@@ -110,7 +112,7 @@ func openPostgreSQL(dsn string) (*DB, error) {
 	}
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
-	return &DB{Engine: PostgreSQL, read: pool, write: pool}, nil
+	return &DB{Engine: PostgreSQL, read: pool, write: pool, reader: pool}, nil
 }
 
 // Close closes the database; a transaction that is running ends first.
@@ -122,7 +124,7 @@ func (d *DB) Close() error {
 }
 
 // Read returns the pool for reading. Each statement sees every write that was committed before it began.
-func (d *DB) Read() Querier { return d.read }
+func (d *DB) Read() Querier { return d.reader }
 
 // Update runs fn in one write transaction: it commits when fn returns nil and
 // rolls back otherwise. On PostgreSQL a transaction that lost a race

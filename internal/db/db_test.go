@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,5 +141,32 @@ func TestSynchronousIsFull(t *testing.T) {
 	}
 	if err := d.write.QueryRow(`PRAGMA synchronous`).Scan(&level); err != nil || level != 2 {
 		t.Errorf("synchronous %d (%v), want 2 (FULL)", level, err)
+	}
+}
+
+// More texts than are kept, from several goroutines: each statement still
+// answers, and what a dropped one was doing is not disturbed.
+func TestPreparedStatementsAreBounded(t *testing.T) {
+	ctx := t.Context()
+	d, _ := open(t)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 2 * mostStatements {
+				want := g*10_000 + i
+				var got int
+				if err := d.Read().QueryRowContext(ctx, fmt.Sprintf(`SELECT $1 + %d`, i), g*10_000).Scan(&got); err != nil || got != want {
+					t.Errorf("got %d (%v), want %d", got, err, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(d.reader.(*prepared).statements); n > mostStatements {
+		t.Errorf("%d statements are kept", n)
+	}
+	var x int
+	if err := d.Read().QueryRowContext(ctx, `SELECT nonsense`).Scan(&x); err == nil {
+		t.Error("a statement that cannot be prepared gives no error")
 	}
 }

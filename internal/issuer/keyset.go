@@ -58,7 +58,12 @@ type KeyProblem struct {
 	Index  int    // in the "keys" array, from 0
 	KeyID  string // empty when it could not be read
 	Reason string
+	// Private says that a secret stands in the set: a private key, or a
+	// symmetric one. Such a set must not be kept.
+	Private bool
 }
+
+var errPrivate = errors.New("the private key is published with it")
 
 // ParseKeySet reads a JWK Set (RFC 7517 section 5), key by key: a key that
 // cannot be used, of a type that is not known or for encryption, becomes a
@@ -96,7 +101,7 @@ func ParseKeySet(data []byte) (keys []Key, problems []KeyProblem, err error) {
 	for i, key := range parsed {
 		switch {
 		case faults[i] != nil:
-			problems = append(problems, KeyProblem{Index: i, KeyID: key.ID, Reason: faults[i].Error()})
+			problems = append(problems, KeyProblem{Index: i, KeyID: key.ID, Reason: faults[i].Error(), Private: errors.Is(faults[i], errPrivate)})
 		case clash[key.ID]:
 			problems = append(problems, KeyProblem{Index: i, KeyID: key.ID, Reason: "another key of the set has the same id"})
 		case key.ID == "" || !listed[key.ID]:
@@ -135,6 +140,11 @@ func parseKey(data []byte) (key Key, err error) {
 	if _, known := algorithms[key.Algorithm]; key.Algorithm != "" && !known {
 		return key, fmt.Errorf("algorithm %.80q is not supported", key.Algorithm)
 	}
+	for _, secret := range []string{"d", "k"} {
+		if _, private := o.Object[secret]; private {
+			return key, errPrivate
+		}
+	}
 	use, present, err := o.Text("use")
 	if err != nil {
 		return key, err
@@ -148,9 +158,6 @@ func parseKey(data []byte) (key Key, err error) {
 	}
 	if present && !slices.Contains(operations, "verify") {
 		return key, errors.New(`"key_ops" lacks "verify"`)
-	}
-	if _, private := o.Object["d"]; private {
-		return key, errors.New("the private key is published with it")
 	}
 	switch key.Type {
 	case "RSA":

@@ -6,7 +6,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -52,6 +55,7 @@ type Service struct {
 	graph     *graph.Surface
 	arm       *arm.Surface
 
+	pageKey       []byte          // seals page tokens
 	audiences     map[string]bool // of the management wires, without slashes at the end
 	defaultTenant string
 	listener      net.Listener
@@ -166,19 +170,29 @@ func (s *Service) openRooms(ctx context.Context) (err error) {
 // sealer opens the key-encryption key: the operator's, or, beside a SQLite
 // file, one that lies in the data directory.
 func (s *Service) sealer() (keys.Sealer, error) {
-	if file := s.config.KeyEncryptionKey; file != "" {
-		sealer, err := keys.LoadSealer(file)
-		if err != nil {
-			return nil, fmt.Errorf("--key-encryption-key: %w", err)
+	file, load := s.config.KeyEncryptionKey, keys.LoadSealer
+	if file == "" {
+		file = filepath.Join(s.config.DataDir, "key-encryption-key")
+		load = func(file string) (keys.Sealer, error) {
+			sealer, made, err := keys.CreateSealer(file)
+			if made {
+				s.log.Warn("made a key-encryption key beside the database: whoever copies the data directory has both; give --key-encryption-key to keep them apart", "file", file)
+			}
+			return sealer, err
 		}
-		return sealer, nil
 	}
-	file := filepath.Join(s.config.DataDir, "key-encryption-key")
-	sealer, made, err := keys.CreateSealer(file)
-	if made {
-		s.log.Warn("made a key-encryption key beside the database: whoever copies the data directory has both; give --key-encryption-key to keep them apart", "file", file)
+	sealer, err := load(file)
+	if err != nil {
+		return nil, fmt.Errorf("--key-encryption-key: %w", err)
 	}
-	return sealer, err
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--key-encryption-key: %w", err)
+	}
+	sum := hmac.New(sha256.New, bytes.TrimSpace(text)) // replicas have the same file, so they take each other's page tokens
+	sum.Write([]byte("entente page tokens"))
+	s.pageKey = sum.Sum(nil)
+	return sealer, nil
 }
 
 // issuerRoots are the system's certificates and those of --issuer-ca.
@@ -232,7 +246,7 @@ func (s *Service) openSurfaces() error {
 	s.graph = graph.New(graph.Config{Directory: s.directory, Caller: s.caller, Base: base, Note: note, Log: s.log})
 	s.arm = arm.New(arm.Config{
 		Directory: s.directory, SignIns: s.signIns, Caller: s.caller, Base: base, Note: note, Log: s.log,
-		SigningKeys: signingKeys{s.keys, s.directory}, CheckKeySet: checkKeySet, Tenant: func(r *http.Request) string { return s.tenantOf(r) },
+		SigningKeys: signingKeys{s.keys, s.directory}, CheckKeySet: checkKeySet, Tenant: s.tenantOf, PageKey: s.pageKey,
 	})
 	return nil
 }
@@ -245,15 +259,21 @@ func (s *Service) tenantOf(r *http.Request) string {
 	return s.defaultTenant
 }
 
+// checkKeySet judges a key set before it is stored.
 func checkKeySet(set []byte) error {
 	usable, problems, err := issuer.ParseKeySet(set)
 	if err != nil {
 		return err
 	}
-	if len(usable) > 0 {
-		return nil
+	for _, p := range problems {
+		if p.Private {
+			return fmt.Errorf("key %d of the set holds a secret, which must leave the cluster for nobody: make a new key, and upload public keys only", p.Index)
+		}
 	}
-	if len(problems) > 0 {
+	switch {
+	case len(usable) > 0:
+		return nil
+	case len(problems) > 0:
 		return fmt.Errorf("no key in the set can be used; the first: %s", problems[0].Reason)
 	}
 	return errors.New("the set holds no key")
