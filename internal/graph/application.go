@@ -1,0 +1,321 @@
+package graph
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/entente-id/entente/internal/directory"
+)
+
+const applicationSet = "applications"
+
+var applicationFilters = filterable{
+	"id eq": byID, "appid eq": byAppID, "displayname eq": byDisplayName, "displayname startswith": byNamePrefix,
+	"identifieruris any": byIdentifierURI, "uniquename eq": byUniqueName,
+}
+
+// applicationObject is an application as Graph shows it, in its order
+// (https://learn.microsoft.com/graph/api/resources/application).
+func applicationObject(a directory.Application, domain, createdAt string) object {
+	extra := func(name string) any { return extras[name].render(a.Extra[name]) }
+	return object{
+		{"id", a.ID},
+		{"deletedDateTime", deletedAt(a.DeletedAt)},
+		{"appId", a.AppID},
+		{"applicationTemplateId", nil},
+		{"disabledByMicrosoftStatus", nil},
+		{"createdDateTime", createdAt},
+		{"displayName", a.DisplayName},
+		{"description", orNull(a.Description)},
+		{"groupMembershipClaims", extra("groupMembershipClaims")},
+		{"identifierUris", orEmpty(a.IdentifierURIs)},
+		{"isDeviceOnlyAuthSupported", extra("isDeviceOnlyAuthSupported")},
+		{"isFallbackPublicClient", extra("isFallbackPublicClient")},
+		{"notes", orNull(a.Notes)},
+		{"publisherDomain", orNull(domain)},
+		{"serviceManagementReference", extra("serviceManagementReference")},
+		{"signInAudience", a.SignInAudience},
+		{"tags", orEmpty(a.Tags)},
+		{"tokenEncryptionKeyId", extra("tokenEncryptionKeyId")},
+		{"uniqueName", orNull(a.UniqueName)},
+		{"samlMetadataUrl", extra("samlMetadataUrl")},
+		{"defaultRedirectUri", extra("defaultRedirectUri")},
+		{"certification", nil},
+		{"optionalClaims", extra("optionalClaims")},
+		{"requestSignatureVerification", extra("requestSignatureVerification")},
+		{"addIns", extra("addIns")},
+		{"api", extras["api"].render(withTokenVersion(a.Extra["api"], a.TokenVersion))},
+		{"appRoles", appRoles(a.AppRoles)},
+		{"info", extra("info")},
+		{"keyCredentials", []object{}},
+		{"parentalControlSettings", extra("parentalControlSettings")},
+		{"passwordCredentials", passwords(a.Secrets)},
+		{"publicClient", extra("publicClient")},
+		{"requiredResourceAccess", extra("requiredResourceAccess")},
+		{"servicePrincipalLockConfiguration", extra("servicePrincipalLockConfiguration")},
+		{"verifiedPublisher", noPublisher},
+		{"web", extra("web")},
+		{"spa", extra("spa")},
+	}
+}
+
+var (
+	applicationNames = applicationObject(directory.Application{}, "", "").names()
+	noPublisher      = object{{"displayName", nil}, {"verifiedPublisherId", nil}, {"addedDateTime", nil}}
+)
+
+func appRoles(list []directory.AppRole) []object {
+	shown := make([]object, 0, len(list))
+	for _, r := range list {
+		shown = append(shown, object{
+			{"allowedMemberTypes", orEmpty(r.MemberTypes)},
+			{"description", orNull(r.Description)},
+			{"displayName", orNull(r.DisplayName)},
+			{"id", r.ID},
+			{"isEnabled", r.Enabled},
+			{"origin", "Application"},
+			{"value", orNull(r.Value)},
+		})
+	}
+	return shown
+}
+
+// applicationBody is what a caller writes of an application.
+type applicationBody struct {
+	DisplayName    opt[string]        `name:"displayName"`
+	Description    opt[string]        `name:"description"`
+	Notes          opt[string]        `name:"notes"`
+	UniqueName     opt[string]        `name:"uniqueName"`
+	SignInAudience opt[string]        `name:"signInAudience"`
+	IdentifierURIs opt[[]string]      `name:"identifierUris"`
+	Tags           opt[[]string]      `name:"tags"`
+	AppRoles       opt[[]appRoleBody] `name:"appRoles"`
+	Owners         opt[[]string]      `name:"owners@odata.bind"`
+
+	passwords json.RawMessage            // only to be refused
+	extra     map[string]json.RawMessage // by name in extras
+}
+
+type appRoleBody struct {
+	ID          string   `json:"id"`
+	Value       string   `json:"value"`
+	DisplayName string   `json:"displayName"`
+	Description string   `json:"description"`
+	Enabled     *bool    `json:"isEnabled"`
+	MemberTypes []string `json:"allowedMemberTypes"`
+}
+
+// The members that Graph itself sets.
+var applicationReadOnly = []string{
+	"id", "appId", "applicationTemplateId", "certification", "createdByAppId", "createdDateTime", "deletedDateTime",
+	"disabledByMicrosoftStatus", "publisherDomain", "verifiedPublisher",
+}
+
+func (b *applicationBody) member(name string, value json.RawMessage) error {
+	_, kept := extras[name]
+	switch {
+	case kept:
+		if b.extra == nil {
+			b.extra = map[string]json.RawMessage{}
+		}
+		b.extra[name] = value
+	case name == "passwordCredentials":
+		b.passwords = value
+	case slices.Contains(applicationReadOnly, name):
+		if string(value) != "null" {
+			return requestBad("Property '%s' is read-only and cannot be set.", name)
+		}
+	case name == "keyCredentials":
+		if !isEmpty(value) {
+			return requestBad("keyCredentials cannot be set: this server takes no certificates. Use a federated identity credential, or addPassword.")
+		}
+	case name == "federatedIdentityCredentials":
+		if !isEmpty(value) {
+			return requestBad("federatedIdentityCredentials cannot be set together with the application: create an application object first and then create the federated identity credential, by POST to /applications/{id}/federatedIdentityCredentials.")
+		}
+	default:
+		return errUnknown
+	}
+	return nil
+}
+
+var signInAudiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
+
+// check refuses what cannot be judged by the domain. caller is its object id.
+func (b *applicationBody) check(caller string) error {
+	switch {
+	case b.DisplayName.set && b.DisplayName.value == "":
+		return required("Application", "displayName")
+	case b.SignInAudience.given() && !slices.Contains(signInAudiences, b.SignInAudience.value):
+		return invalidValue("Application", "signInAudience", "the values are "+strings.Join(signInAudiences, ", "))
+	}
+	for _, r := range b.AppRoles.value {
+		strange := slices.ContainsFunc(r.MemberTypes, func(t string) bool { return t != "User" && t != "Application" })
+		if len(r.MemberTypes) == 0 || strange {
+			return invalidValue("Application", "appRoles", "allowedMemberTypes holds User, Application or both")
+		}
+	}
+	for _, owner := range b.Owners.value {
+		if id := owner[strings.LastIndex(owner, "/")+1:]; !strings.EqualFold(id, caller) {
+			return requestBad("The owner of an application is who creates it: '%s' cannot be bound.", owner)
+		}
+	}
+	return nil
+}
+
+// apply writes the body over an application.
+func (b *applicationBody) apply(a *directory.Application) error {
+	if b.passwords != nil && string(b.passwords) != "null" && (!isEmpty(b.passwords) || len(a.Secrets) > 0) {
+		return requestBad("passwordCredentials cannot be set: use addPassword and removePassword.")
+	}
+	for _, m := range []struct {
+		from opt[string]
+		to   *string
+	}{{b.DisplayName, &a.DisplayName}, {b.Description, &a.Description}, {b.Notes, &a.Notes}, {b.UniqueName, &a.UniqueName}} {
+		if m.from.set {
+			*m.to = m.from.value
+		}
+	}
+	if b.SignInAudience.given() {
+		a.SignInAudience = b.SignInAudience.value
+	}
+	if b.IdentifierURIs.set {
+		a.IdentifierURIs = b.IdentifierURIs.value
+	}
+	if b.Tags.set {
+		a.Tags = b.Tags.value
+	}
+	if b.AppRoles.set {
+		a.AppRoles = make([]directory.AppRole, 0, len(b.AppRoles.value))
+		for _, r := range b.AppRoles.value {
+			a.AppRoles = append(a.AppRoles, directory.AppRole{
+				ID: strings.ToLower(r.ID), Value: r.Value, DisplayName: r.DisplayName, Description: r.Description,
+				Enabled: r.Enabled == nil || *r.Enabled, MemberTypes: r.MemberTypes,
+			})
+		}
+	}
+	return b.applyExtra(a)
+}
+
+func (b *applicationBody) applyExtra(a *directory.Application) error {
+	kept := maps.Clone(a.Extra)
+	if kept == nil {
+		kept = map[string]json.RawMessage{}
+	}
+	for _, name := range slices.Sorted(keysOf(b.extra)) {
+		old := kept[name]
+		if name == "api" {
+			old = withTokenVersion(old, a.TokenVersion)
+		}
+		merged, err := extras[name].merge(name, old, b.extra[name])
+		if err != nil {
+			return err
+		}
+		if name == "api" {
+			if merged, a.TokenVersion, err = splitTokenVersion(merged); err != nil {
+				return err
+			}
+		}
+		if merged == nil {
+			delete(kept, name)
+		} else {
+			kept[name] = merged
+		}
+	}
+	a.Extra = kept
+	return nil
+}
+
+func (c *call) fetchApplications() (fetch[directory.Application], error) {
+	f, err := c.filter(applicationFilters)
+	return func(p directory.Page) (directory.Paged[directory.Application], error) {
+		return c.Directory.Applications(c, c.caller, f, p)
+	}, err
+}
+
+// showApplication shows one that was read.
+func (c *call) showApplication(a directory.Application) object {
+	return applicationObject(a, c.tenant.Domain, readAt(a.CreatedAt))
+}
+
+func (c *call) listApplications() (answer, error) {
+	found, err := c.fetchApplications()
+	return listOf(c, applicationSet, applicationNames, c.showApplication, found, err)
+}
+
+func (c *call) countApplications() (answer, error) {
+	return countOf(c.fetchApplications())
+}
+
+func (c *call) getApplication() (answer, error) {
+	a, err := c.Directory.Application(c, c.caller, c.ref)
+	return c.one(applicationSet, c.showApplication(a), err)
+}
+
+func (c *call) createApplication(b applicationBody) (answer, error) {
+	if err := b.check(c.caller.PrincipalID); err != nil {
+		return answer{}, err
+	}
+	if b.DisplayName.value == "" {
+		return answer{}, required("Application", "displayName")
+	}
+	var a directory.Application
+	if err := b.apply(&a); err != nil {
+		return answer{}, err
+	}
+	a, err := c.Directory.CreateApplication(c, c.caller, a)
+	return c.created(applicationSet, applicationObject(a, c.tenant.Domain, madeAt(a.CreatedAt)), "directoryObjects/"+a.ID+"/Microsoft.DirectoryServices.Application", err)
+}
+
+// updateApplication changes an application; by uniqueName and with "Prefer:
+// create-if-missing" it makes one that is not there
+// (https://learn.microsoft.com/graph/api/application-upsert).
+func (c *call) updateApplication(b applicationBody) (answer, error) {
+	if err := b.check(c.caller.PrincipalID); err != nil {
+		return answer{}, err
+	}
+	update := func() error {
+		_, err := c.Directory.UpdateApplication(c, c.caller, c.ref, b.apply)
+		return err
+	}
+	err := update()
+	if c.ref.UniqueName == "" || !c.createsMissing() || !missing(err, directory.ApplicationObject) {
+		return noContent(err)
+	}
+	if b.UniqueName.set && b.UniqueName.value != c.ref.UniqueName {
+		return answer{}, requestBad("The uniqueName of the body is not the one of the request URI.")
+	}
+	b.UniqueName = opt[string]{set: true, value: c.ref.UniqueName}
+	made, err := c.createApplication(b)
+	if e, ok := errors.AsType[*directory.Error](err); ok && e.Kind == directory.Exists && e.Field == "uniqueName" {
+		if updated := update(); !missing(updated, directory.ApplicationObject) { // somebody else has just made it
+			return noContent(updated)
+		}
+	}
+	return made, err
+}
+
+func (c *call) deleteApplication() (answer, error) {
+	return noContent(c.Directory.DeleteApplication(c, c.caller, c.ref))
+}
+
+// createsMissing says whether the client wants an update to make what is not there.
+func (c *call) createsMissing() bool {
+	for _, header := range c.r.Header.Values("Prefer") {
+		for preference := range strings.SplitSeq(header, ",") {
+			if strings.EqualFold(strings.TrimSpace(preference), "create-if-missing") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// missing says whether an object of that type was not there.
+func missing(err error, o directory.Object) bool {
+	e, ok := errors.AsType[*directory.Error](err)
+	return ok && e.Kind == directory.NotFound && e.Object == o
+}
