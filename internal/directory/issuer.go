@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/db"
@@ -264,6 +265,9 @@ func (i Issuer) validate() error {
 	switch i.KeySource {
 	case DiscoveredKeys, UploadedKeys:
 	case JWKSURIKeys:
+		if err := checkText(o, "jwksUri", i.JWKSURI, maxText); err != nil {
+			return err
+		}
 		if u, err := url.Parse(i.JWKSURI); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
 			return invalid(o, "jwksUri", "%q is not an https URL", i.JWKSURI)
 		}
@@ -288,8 +292,8 @@ func checkKeySet(data []byte) error {
 	if len(data) == 0 {
 		return nil
 	}
-	if len(data) > maxKeySet {
-		return invalid(o, field, "is larger than %d bytes", maxKeySet)
+	if len(data) > maxKeySet || !utf8.Valid(data) {
+		return invalid(o, field, "is larger than %d bytes, or not UTF-8", maxKeySet)
 	}
 	// Maps, because names are compared exactly in them. That no name stands
 	// twice is the wire's to check, as in every body.
@@ -315,8 +319,8 @@ func checkCA(text string) error {
 	if text == "" {
 		return nil
 	}
-	if len(text) > maxCA {
-		return invalid(IssuerObject, "caCertificate", "is larger than %d bytes", maxCA)
+	if err := checkText(IssuerObject, "caCertificate", text, maxCA); err != nil {
+		return err
 	}
 	n := 0
 	for rest := []byte(text); ; n++ {

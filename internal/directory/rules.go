@@ -82,10 +82,9 @@ func (a Application) validate() error {
 	}
 	size := 0
 	for name, value := range a.Extra {
-		size += len(name) + len(value)
-	}
-	if size > maxExtra {
-		return invalid(o, "properties", "the object is larger than %d bytes", maxExtra)
+		if size += len(name) + len(value); size > maxExtra || !utf8.Valid(value) {
+			return invalid(o, "properties", "the object is larger than %d bytes, or not UTF-8", maxExtra)
+		}
 	}
 	return checkAppRoles(a.AppRoles)
 }

@@ -98,7 +98,7 @@ func (d *Directory) Bootstrap(ctx context.Context, n NewTenant) (founded Founded
 	} else if !isNotFound(err) {
 		return Founded{}, false, err
 	}
-	founded, err = d.found(ctx, System(n.ID, "first start"), n, true)
+	founded, err = d.found(ctx, System("", "first start"), n, true)
 	if db.IsUnique(err) {
 		t, err := d.DefaultTenant(ctx)
 		return Founded{Tenant: t}, false, err
@@ -138,7 +138,7 @@ func (d *Directory) found(ctx context.Context, c Caller, n NewTenant, isDefault 
 	if n.Domain = fold(n.Domain); n.Domain == "" {
 		n.Domain = n.ID + ".entente.internal"
 	}
-	if c.TenantID == "" {
+	if c.TenantID == "" { // the first tenant is its own founder's
 		c.TenantID = n.ID
 	}
 	if err := checkText(TenantObject, "displayName", n.DisplayName, maxName); err != nil {
