@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/entente-id/entente/client"
+	_ "github.com/entente-id/entente/internal/cli" // what the program is made of: a change of it runs these tests again
 	"github.com/entente-id/entente/internal/localissuer"
 )
 

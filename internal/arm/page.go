@@ -2,10 +2,6 @@ package arm
 
 import (
 	"cmp"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -48,7 +44,9 @@ func list[T, W any](s *Surface, c *call, read func(directory.Page) (directory.Pa
 		out.Value[i] = wire(item)
 	}
 	if p.Next != "" {
-		out.NextLink = s.nextLink(c, p.Next)
+		if out.NextLink, err = s.nextLink(c, p.Next); err != nil {
+			return nil, err
+		}
 	}
 	return found(out), nil
 }
@@ -98,42 +96,31 @@ func (s *Surface) page(c *call) (directory.Page, error) {
 }
 
 // nextLink is the absolute address of the page after the item that after stands for.
-func (s *Surface) nextLink(c *call, after string) string {
-	query := url.Values{"api-version": {c.version}, "$skiptoken": {s.sealPage(c, after)}}
+func (s *Surface) nextLink(c *call, after string) (string, error) {
+	sealed, err := s.config.Seal.Encrypt([]byte(after), c.binding())
+	if err != nil {
+		return "", err
+	}
+	query := url.Values{"api-version": {c.version}, "$skiptoken": {base64.RawURLEncoding.EncodeToString(sealed)}}
 	for _, name := range []string{"$top", "$filter"} {
 		if value := c.query[name]; value != "" {
 			query.Set(name, value)
 		}
 	}
-	return c.base + "/" + strings.Trim(c.r.URL.EscapedPath(), "/") + "?" + query.Encode()
+	return c.base + "/" + strings.Trim(c.r.URL.EscapedPath(), "/") + "?" + query.Encode(), nil
 }
 
-// pageSealer seals page tokens. They are sealed, and not only signed, because
-// the item before a page may be one that its reader must not see.
-func pageSealer(key []byte) cipher.AEAD {
-	if len(key) == 0 {
-		key = make([]byte, sha256.Size)
-		rand.Read(key)
-	}
-	sum := sha256.Sum256(append([]byte("entente resource manager page tokens\n"), key...))
-	block, err := aes.NewCipher(sum[:])
-	if err != nil {
-		panic(err) // a key of 32 bytes always fits
-	}
-	sealer, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err)
-	}
-	return sealer
+// Sealer seals page tokens: authenticated encryption of the shape that
+// tink.AEAD has. They are sealed, and not only signed, because the item before
+// a page may be one that its reader must not see.
+type Sealer interface {
+	Encrypt(plaintext, associatedData []byte) ([]byte, error)
+	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
 }
 
 // binding is the one list of the one tenant in which a page token counts.
 func (c *call) binding() []byte {
-	return []byte(strings.Join([]string{c.caller.TenantID, strings.ToLower(strings.Trim(c.r.URL.EscapedPath(), "/")), c.query["$filter"]}, "\n"))
-}
-
-func (s *Surface) sealPage(c *call, after string) string {
-	return base64.RawURLEncoding.EncodeToString(s.pages.Seal(nil, nil, []byte(after), c.binding()))
+	return []byte(strings.Join([]string{"resource manager page", c.caller.TenantID, strings.ToLower(strings.Trim(c.r.URL.EscapedPath(), "/")), c.query["$filter"]}, "\n"))
 }
 
 func (s *Surface) openPage(c *call, token string) (after string, err error) {
@@ -141,6 +128,6 @@ func (s *Surface) openPage(c *call, token string) (after string, err error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := s.pages.Open(nil, nil, data, c.binding())
+	text, err := s.config.Seal.Decrypt(data, c.binding())
 	return string(text), err
 }

@@ -13,7 +13,6 @@ package arm
 
 import (
 	"context"
-	"crypto/cipher"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -24,8 +23,8 @@ import (
 	"github.com/entente-id/entente/internal/signin"
 )
 
-// Config is what a Surface is made of. Directory, SignIns, SigningKeys, Caller
-// and Base are required.
+// Config is what a Surface is made of. Directory, SignIns, SigningKeys, Caller,
+// Base and Seal are required.
 type Config struct {
 	Directory   *directory.Directory
 	SignIns     SignIns
@@ -46,8 +45,8 @@ type Config struct {
 	// CloudName is the name of this service in the metadata that clients read;
 	// empty: "Entente". az reserves "AzureCloud".
 	CloudName string
-	// PageKey seals page tokens. Replicas need the same one; nil: a random one.
-	PageKey []byte
+	// Seal seals page tokens. Replicas need the same one.
+	Seal Sealer
 
 	Note func(context.Context, ...slog.Attr) // adds to the request's one event; nil: nothing
 	Log  *slog.Logger                        // nil: slog.Default()
@@ -65,12 +64,11 @@ type Surface struct {
 	dir    *directory.Directory
 	log    *slog.Logger
 	routes []route
-	pages  cipher.AEAD
 }
 
 // New makes a Surface.
 func New(c Config) *Surface {
-	s := &Surface{config: c, dir: c.Directory, log: c.Log, routes: routes(), pages: pageSealer(c.PageKey)}
+	s := &Surface{config: c, dir: c.Directory, log: c.Log, routes: routes()}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

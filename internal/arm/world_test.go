@@ -97,7 +97,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 
 	w.records = signin.New(signin.Config{DB: w.db, Every: time.Millisecond})
 	w.config = Config{
-		Directory: w.dir, SignIns: w.records, SigningKeys: w, Base: func(*http.Request) string { return testBase },
+		Directory: w.dir, SignIns: w.records, SigningKeys: w, Seal: w.sealer(), Base: func(*http.Request) string { return testBase },
 		Caller: w.identify, Tenant: func(*http.Request) string { return testTenant },
 		CheckKeySet: func(set []byte) error {
 			usable, _, err := keysets.ParseKeySet(set)
@@ -170,13 +170,15 @@ func (w *world) identify(r *http.Request) (directory.Caller, error) {
 	return w.dir.CallerOf(r.Context(), c.TenantID, c.PrincipalID)
 }
 
+func (w *world) sealer() keys.Sealer {
+	sealer, err := keys.NewSealer(bytes.Repeat([]byte{1}, 32))
+	w.must(err)
+	return sealer
+}
+
 // ring is a real one; it is opened by the tests that use it.
 func (w *world) ring(ctx context.Context) (*keys.Ring, error) {
-	sealer, err := keys.NewSealer(bytes.Repeat([]byte{1}, 32))
-	if err != nil {
-		return nil, err
-	}
-	ring, err := keys.Open(ctx, keys.Config{DB: w.db, Sealer: sealer, Algorithm: "ES256"})
+	ring, err := keys.Open(ctx, keys.Config{DB: w.db, Sealer: w.sealer(), Algorithm: "ES256"})
 	if err != nil {
 		return nil, err
 	}

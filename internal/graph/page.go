@@ -1,11 +1,7 @@
 package graph
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -19,34 +15,6 @@ import (
 type Sealer interface {
 	Encrypt(plaintext, associatedData []byte) ([]byte, error)
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
-}
-
-// processSeal is AES-256-GCM with a key that nobody else has.
-type processSeal struct{ aead cipher.AEAD }
-
-func newProcessSeal() processSeal {
-	key := make([]byte, 32)
-	rand.Read(key) // never fails (crypto/rand)
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err) // 32 bytes are a key
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err)
-	}
-	return processSeal{aead}
-}
-
-func (p processSeal) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
-	return p.aead.Seal(nil, nil, plaintext, associatedData), nil
-}
-
-func (p processSeal) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	if len(ciphertext) < p.aead.Overhead() {
-		return nil, errors.New("too short")
-	}
-	return p.aead.Open(nil, nil, ciphertext, associatedData)
 }
 
 // list is what a page token belongs to: one tenant's answer to one path and filter.

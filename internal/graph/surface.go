@@ -25,7 +25,7 @@ import (
 	"github.com/entente-id/entente/internal/directory"
 )
 
-// Config is what the surface needs. Directory, Caller and Base are required.
+// Config is what the surface needs. Directory, Caller, Base and Seal are required.
 type Config struct {
 	Directory *directory.Directory
 	// Caller says who sent a request. An error that is no *directory.Error of
@@ -33,8 +33,7 @@ type Config struct {
 	Caller func(*http.Request) (directory.Caller, error)
 	// Base is "https://host[:port]" of the configured name that was asked.
 	Base func(*http.Request) string
-	// Seal keeps page tokens from being forged. Replicas need the same one;
-	// nil means a key of this process, so that a token ends with it.
+	// Seal keeps page tokens from being forged. Replicas need the same one.
 	Seal Sealer
 	// Note adds to the request's event; nil means that nobody listens.
 	Note func(context.Context, ...slog.Attr)
@@ -49,9 +48,6 @@ type Surface struct {
 
 // New makes the surface.
 func New(c Config) *Surface {
-	if c.Seal == nil {
-		c.Seal = newProcessSeal()
-	}
 	if c.Note == nil {
 		c.Note = func(context.Context, ...slog.Attr) {}
 	}

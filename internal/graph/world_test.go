@@ -18,6 +18,7 @@ import (
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/db"
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/keys"
 	"github.com/entente-id/entente/internal/roles"
 	"github.com/entente-id/entente/internal/testkit"
 )
@@ -76,8 +77,13 @@ func newWorldOn(t *testing.T, store *db.DB) *world {
 	for name, permission := range map[string]string{reader: "Application.Read.All", owner: "Application.ReadWrite.OwnedBy", other: "Application.ReadWrite.OwnedBy", nobody: ""} {
 		w.callers[name] = w.principal(name, permission)
 	}
+	sealer, err := keys.NewSealer(bytes.Repeat([]byte{1}, keys.SealerSize))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.surface = New(Config{
 		Directory: w.directory,
+		Seal:      sealer,
 		Caller:    w.caller,
 		Base:      func(*http.Request) string { return base },
 		Note: func(_ context.Context, attrs ...slog.Attr) {

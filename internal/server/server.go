@@ -6,10 +6,7 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -55,7 +52,7 @@ type Service struct {
 	graph     *graph.Surface
 	arm       *arm.Surface
 
-	pageKey       []byte          // seals page tokens
+	seal          keys.Sealer
 	audiences     map[string]bool // of the management wires, without slashes at the end
 	defaultTenant string
 	listener      net.Listener
@@ -146,11 +143,10 @@ func (s *Service) openRooms(ctx context.Context) (err error) {
 		return err
 	}
 	s.directory = &directory.Directory{DB: s.db, Clock: c.Clock, Log: s.log}
-	sealer, err := s.sealer()
-	if err != nil {
+	if s.seal, err = s.sealer(); err != nil {
 		return err
 	}
-	if s.keys, err = keys.Open(ctx, keys.Config{DB: s.db, Sealer: sealer, Algorithm: c.SigningAlgorithm, Clock: c.Clock, Log: s.log}); err != nil {
+	if s.keys, err = keys.Open(ctx, keys.Config{DB: s.db, Sealer: s.seal, Algorithm: c.SigningAlgorithm, Clock: c.Clock, Log: s.log}); err != nil {
 		if errors.Is(err, keys.ErrSealer) {
 			err = fmt.Errorf("--key-encryption-key: %w", err)
 		}
@@ -168,31 +164,22 @@ func (s *Service) openRooms(ctx context.Context) (err error) {
 }
 
 // sealer opens the key-encryption key: the operator's, or, beside a SQLite
-// file, one that lies in the data directory.
+// file, one that lies in the data directory. It seals signing keys, and page
+// tokens, which replicas therefore take from each other.
 func (s *Service) sealer() (keys.Sealer, error) {
-	file, load := s.config.KeyEncryptionKey, keys.LoadSealer
-	if file == "" {
-		file = filepath.Join(s.config.DataDir, "key-encryption-key")
-		load = func(file string) (keys.Sealer, error) {
-			sealer, made, err := keys.CreateSealer(file)
-			if made {
-				s.log.Warn("made a key-encryption key beside the database: whoever copies the data directory has both; give --key-encryption-key to keep them apart", "file", file)
-			}
-			return sealer, err
+	if file := s.config.KeyEncryptionKey; file != "" {
+		sealer, err := keys.LoadSealer(file)
+		if err != nil {
+			return nil, fmt.Errorf("--key-encryption-key: %w", err)
 		}
+		return sealer, nil
 	}
-	sealer, err := load(file)
-	if err != nil {
-		return nil, fmt.Errorf("--key-encryption-key: %w", err)
+	file := filepath.Join(s.config.DataDir, "key-encryption-key")
+	sealer, made, err := keys.CreateSealer(file)
+	if made {
+		s.log.Warn("made a key-encryption key beside the database: whoever copies the data directory has both; give --key-encryption-key to keep them apart", "file", file)
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("--key-encryption-key: %w", err)
-	}
-	sum := hmac.New(sha256.New, bytes.TrimSpace(text)) // replicas have the same file, so they take each other's page tokens
-	sum.Write([]byte("entente page tokens"))
-	s.pageKey = sum.Sum(nil)
-	return sealer, nil
+	return sealer, err
 }
 
 // issuerRoots are the system's certificates and those of --issuer-ca.
@@ -243,10 +230,10 @@ func (s *Service) openSurfaces() error {
 	s.token = token.New(token.Config{
 		Exchange: x, Keys: s.keys, Directory: s.directory, Host: s.hosts.of, IssuerURL: c.IssuerURL, Record: s.record, Note: note, Log: s.log, Clock: c.Clock,
 	})
-	s.graph = graph.New(graph.Config{Directory: s.directory, Caller: s.caller, Base: base, Note: note, Log: s.log})
+	s.graph = graph.New(graph.Config{Directory: s.directory, Caller: s.caller, Base: base, Seal: s.seal, Note: note, Log: s.log})
 	s.arm = arm.New(arm.Config{
 		Directory: s.directory, SignIns: s.signIns, Caller: s.caller, Base: base, Note: note, Log: s.log,
-		SigningKeys: signingKeys{s.keys, s.directory}, CheckKeySet: checkKeySet, Tenant: s.tenantOf, PageKey: s.pageKey,
+		SigningKeys: signingKeys{s.keys, s.directory}, CheckKeySet: checkKeySet, Tenant: s.tenantOf, Seal: s.seal,
 	})
 	return nil
 }
