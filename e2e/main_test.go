@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -260,9 +259,4 @@ func withSecret(t *testing.T, c *client.Client, app client.Application) string {
 		t.Fatal(err)
 	}
 	return p.SecretText
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return lines[len(lines)-1]
 }
