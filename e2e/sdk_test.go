@@ -410,3 +410,27 @@ func TestRefusalsReachTheSDK(t *testing.T) {
 		})
 	}
 }
+
+// The way of AKS identity bindings: all requests go to a proxy address, under
+// the name of Microsoft's authority, which the service answers as its own.
+func TestTokenProxy(t *testing.T) {
+	issuer, flags := cluster(t)
+	s := serve(t, t.TempDir(), append(flags, "--host", "login.microsoftonline.com")...)
+	_, w := application(t, s.asAdmin(t), "behind a proxy", issuer.URL())
+	t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", s.Authority)
+	t.Setenv("AZURE_KUBERNETES_CA_FILE", s.CAFile)
+	t.Setenv("AZURE_KUBERNETES_SNI_NAME", "localhost")
+	c, err := azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+		ClientID: w.clientID, TenantID: s.TenantID, TokenFilePath: tokenFile(t, mint(t, issuer)), EnableAzureProxy: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := c.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault + "/.default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode(t, token.Token); got.OID != w.principalID || got.Iss != s.Authority+"/"+s.TenantID+"/" {
+		t.Errorf("claims %+v", got)
+	}
+}
