@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -309,21 +308,8 @@ func TestBootstrapAdmin(t *testing.T) {
 	}
 	_, _, root := s.get(t, "/")
 	tenant := strings.Split(strings.TrimPrefix(root["openid_configuration"].(string), s.Authority+"/"), "/")[0]
-	// Its client id stands in the log of the first start.
-	var clientID string
-	for _, line := range strings.Split(s.logged(), "\n") {
-		var l map[string]any
-		if json.Unmarshal([]byte(line), &l) == nil && l["administrator"] != nil {
-			clientID = l["administrator"].(string)
-		}
-	}
-	c, err := client.New(client.Config{
-		Endpoints: client.Entente(s.Authority), HTTP: s.http,
-		Credential: client.Federated(s.Authority, tenant, clientID, func(context.Context) (string, error) { return mint(t, issuer), nil }, s.http),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.TenantID = tenant
+	c := s.federated(t, administrator(t, s), issuer)
 	if _, err := c.PutPolicy(t.Context(), client.Policy{MaxFederatedIdentityCredentials: 30}); err != nil {
 		t.Error(err)
 	}
