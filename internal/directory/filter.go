@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -38,11 +39,13 @@ func (w *where) add(condition string, values ...any) {
 	w.conditions = append(w.conditions, condition)
 }
 
-// in adds the condition that a column holds one of at least one values.
+// in adds the condition that a column holds one of at least one values. The
+// last one is repeated until there are a power of two, so that there are few
+// texts of a statement to keep prepared.
 func (w *where) in(column string, values []string) {
-	places := make([]string, len(values))
-	for i, v := range values {
-		places[i] = w.arg(v)
+	places := make([]string, 1<<bits.Len(uint(len(values)-1)))
+	for i := range places {
+		places[i] = w.arg(values[min(i, len(values)-1)])
 	}
 	w.add(column + ` IN (` + strings.Join(places, ", ") + `)`)
 }
