@@ -20,12 +20,16 @@ func newEnv() *cobra.Command {
 		Use:   "env",
 		Short: "Print export lines that point Azure SDKs in a shell at the service",
 		Long: `Print export lines for the service of a data directory: where it is, the CA to
-trust, and the administrator of its first start. AZURE_TENANT_ID is "adfs",
-because that is how unmodified Azure SDKs reach an authority of one's own.
+trust, and the administrator of its first start. Programs of that shell that use
+an Azure SDK then talk to the service, as its administrator. AZURE_TENANT_ID is
+"adfs", because that is how unmodified SDKs reach an authority of one's own; the
+tenant's id is in ENTENTE_TENANT.
 
-The lines hold the administrator's secret.`,
+The lines hold the administrator's secret. While they count, curl and the SDKs
+trust the service's CA instead of the public ones.`,
 		Example: `  eval "$(entente env)"
-  eval "$(entente env --data-dir ./data)"`,
+  eval "$(entente env --data-dir ./data)"
+  curl "$ENTENTE_URL/$ENTENTE_TENANT/v2.0/.well-known/openid-configuration"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			admin, err := readAdmin(dir)
@@ -38,7 +42,7 @@ The lines hold the administrator's secret.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", defaultDataDir(), "the service's data directory")
+	cmd.Flags().StringVar(&dir, "data-dir", defaultDataDir(), "the service's data `DIR`")
 	return cmd
 }
 
@@ -47,7 +51,7 @@ func readAdmin(dir string) (server.Admin, error) {
 	file := filepath.Join(dir, server.AdminFile)
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return admin, hint(fmt.Errorf("there is no %s", file), "start the service first: entente serve --data-dir %s", dir)
+		return admin, hint(fmt.Errorf("there is no %s", file), "it is made when a service with a local administrator starts for the first time: entente serve --data-dir %s", quote(dir))
 	}
 	if err != nil {
 		return admin, err
@@ -71,6 +75,7 @@ func exports(a server.Admin) []string {
 		{"SSL_CERT_FILE", a.CAFile},
 		{"NODE_EXTRA_CA_CERTS", a.CAFile},
 		{"REQUESTS_CA_BUNDLE", a.CAFile},
+		{"CURL_CA_BUNDLE", a.CAFile},
 	} {
 		if v[1] != "" {
 			lines = append(lines, "export "+v[0]+"="+quote(v[1]))

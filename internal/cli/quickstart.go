@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -39,20 +40,25 @@ refusals. Then keep serving until interrupted.
 Without --data-dir everything lies in a temporary directory, which is removed
 at the end. With --kubeconfig the tokens and the issuer are a real cluster's;
 the namespace "pets" and the service account "workload-identity-sa" are made in
-it if they are not there.`,
-		Example: `  entente quickstart
+it if they are not there. The service gives tokens for any resource.`,
+		Example: `  # what a pod's token becomes, and then commands to go on by hand
+  entente quickstart
+
+  # for a script: one JSON document
   entente quickstart --exit -o json
+
+  # with the tokens of a cluster, whose keys are uploaded
   entente quickstart --kubeconfig ~/.kube/config`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.dataDir, "data-dir", "", "data directory to use and keep (default: a temporary one)")
-	f.StringVar(&o.listen, "listen", "", "address to serve on (default "+server.DefaultListen+", or any free port if that is taken)")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of this kubeconfig's current context")
-	f.StringVarP(&o.output, "output", "o", "text", "text or json")
+	f.StringVar(&o.dataDir, "data-dir", "", "data `DIR` to use and keep (default: a temporary one)")
+	f.StringVar(&o.listen, "listen", "", "`ADDRESS` to serve on (default "+server.DefaultListen+", or any free port if that is taken)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of the current context in `FILE`")
+	f.StringVarP(&o.output, "output", "o", "text", "`FORMAT`: text or json")
 	f.BoolVar(&o.exit, "exit", false, "end after the run")
-	f.StringVar(&o.logLevel, "log-level", "error", "debug, info, warn or error")
+	f.StringVar(&o.logLevel, "log-level", "error", "`LEVEL`: debug, info, warn or error")
 	return cmd
 }
 
@@ -151,31 +157,44 @@ func (w *walk) goOn(out io.Writer, o *quickstartOptions) {
 		fmt.Fprintf(out, "\nThe first token came %s after the start. Run it without --exit to go on by hand.\n", r.FirstToken)
 		return
 	}
+	ca := quote(w.admin.CAFile)
 	fmt.Fprintf(out, `
 The first token came %s after the start. Go on by hand, in another shell:
 
   # the exchange itself, without any SDK
-  curl --cacert %s %s/%s/oauth2/v2.0/token \
+  curl -sS --cacert %s %s/%s/oauth2/v2.0/token \
     -d grant_type=client_credentials -d client_id=%s \
     -d scope=https://vault.azure.net/.default \
     -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
     --data-urlencode client_assertion@%s
 
-  # the same from any Azure SDK: DefaultAzureCredential, unchanged
+  # the same as the managed identity, from a program of yours: DefaultAzureCredential, unchanged
   export AZURE_AUTHORITY_HOST=%s/ AZURE_TENANT_ID=adfs AZURE_CLIENT_ID=%s \
-    AZURE_FEDERATED_TOKEN_FILE=%s SSL_CERT_FILE=%s
+    AZURE_FEDERATED_TOKEN_FILE=%s \
+    SSL_CERT_FILE=%s NODE_EXTRA_CA_CERTS=%s REQUESTS_CA_BUNDLE=%s
 
-  # as the administrator of this service
+  # or as the administrator of this service
   eval "$(%s env --data-dir %s)"
-`, r.FirstToken, quote(w.admin.CAFile), w.admin.Authority, w.admin.TenantID, r.Application.ClientID, quote(token),
-		w.admin.Authority, r.ManagedIdentity.ClientID, quote(token), quote(w.admin.CAFile), self(), quote(w.dir))
+`, r.FirstToken, ca, w.admin.Authority, w.admin.TenantID, r.Application.ClientID, quote(token),
+		w.admin.Authority, r.ManagedIdentity.ClientID, quote(token), ca, ca, ca, self(), quote(w.dir))
 }
 
-// self is how this program was called, as far as a person can repeat it.
+// cached is the directory of a program that go run has kept: a hash and -d.
+var cached = regexp.MustCompile(`^[0-9a-f]{64}-d$`)
+
+// self is how this program was called, in a form that works in another shell.
 func self() string {
 	name := os.Args[0]
-	if strings.Contains(name, "go-build") {
+	if strings.Contains(name, "go-build") || cached.MatchString(filepath.Base(filepath.Dir(name))) {
+		if here, err := os.Getwd(); err == nil {
+			return "cd " + quote(here) + " && go run ./cmd/entente"
+		}
 		return "go run ./cmd/entente"
 	}
-	return name
+	if strings.ContainsRune(name, filepath.Separator) {
+		if path, err := filepath.Abs(name); err == nil {
+			return quote(path)
+		}
+	}
+	return quote(name)
 }

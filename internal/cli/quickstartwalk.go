@@ -215,9 +215,10 @@ func (w *walk) exchange(ctx context.Context) error {
 	w.result.ServiceAccountToken = token
 	w.step("service account token", "signed by the cluster for %s, %d bytes", quickAudience, len(token))
 	for _, p := range []struct {
+		kind   string
 		parent *quickParent
 		claims *json.RawMessage
-	}{{&w.result.Application, &w.result.AccessToken}, {&w.result.ManagedIdentity, &w.result.IdentityAccessToken}} {
+	}{{"application", &w.result.Application, &w.result.AccessToken}, {"managed identity", &w.result.ManagedIdentity, &w.result.IdentityAccessToken}} {
 		access, err := w.azidentity(ctx, p.parent.ClientID, token)
 		if err != nil {
 			return fmt.Errorf("exchange the token: %w", err)
@@ -238,8 +239,8 @@ func (w *walk) exchange(ctx context.Context) error {
 		if c.AppID != p.parent.ClientID || c.OID != p.parent.PrincipalID {
 			return fmt.Errorf("the access token speaks of %s (%s), not of %s", c.AppID, c.OID, p.parent.ClientID)
 		}
-		w.step("access token", "azidentity.WorkloadIdentityCredential got one for %s", c.Aud)
-		w.more("oid %s, %s", c.OID, "verified by go-oidc from our discovery and keys alone")
+		w.step("access token", "for %s, as the %s: got by azidentity.WorkloadIdentityCredential,", c.Aud, p.kind)
+		w.more("verified by go-oidc from our discovery and keys alone; oid %s", c.OID)
 		if c.Mirid != "" {
 			w.more("xms_mirid %s", c.Mirid)
 		}
@@ -330,6 +331,6 @@ func (w *walk) refused(ctx context.Context, title, what, token string, want int)
 	}
 	description, _, _ := strings.Cut(text[found[0]:], " Trace ID:")
 	w.result.Refusals = append(w.result.Refusals, quickRefusal{Case: title, Code: code, Status: failed.RawResponse.StatusCode, Description: description})
-	w.step("refused: "+strings.SplitN(title, " ", 2)[0], "%s: AADSTS%d, status %d (%s)", title, code, failed.RawResponse.StatusCode, what)
+	w.step("refused", "%s (%s): AADSTS%d, status %d", title, what, code, failed.RawResponse.StatusCode)
 	return nil
 }

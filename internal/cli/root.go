@@ -65,17 +65,34 @@ func newRoot() *cobra.Command {
 		Short: "Workload identity federation that you can host",
 		Long: `Entente exchanges the token that a Kubernetes cluster signed for an access
 token, by the federated identity credentials that trust it. It speaks Microsoft
-Entra's protocols, so Azure SDKs and command lines work against it unchanged.`,
+Entra's protocols, so Azure SDKs work against it unchanged.`,
 		Example: `  entente quickstart               see the whole exchange in a few seconds
   entente serve                    run the service on the embedded database
   eval "$(entente env)"            point Azure SDKs in this shell at it`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Version:           version(),
+		Args:              knownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return hint(err, "%s --help lists the flags", cmd.CommandPath())
+	})
 	root.AddCommand(newServe(), newQuickstart(), newEnv(), newVersion())
 	return root
+}
+
+// knownCommand refuses what is no command, with those that it may have meant.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return hint(err, "did you mean %s %s?", cmd.CommandPath(), strings.Join(near, ", or "+cmd.CommandPath()+" "))
+	}
+	return hint(err, "%s --help lists the commands", cmd.CommandPath())
 }
 
 // fromEnvironment gives every flag that was not set its ENTENTE_… twin: upper

@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -34,36 +36,46 @@ that it makes there, and leaves what an administrator needs in admin.json.
 
 Every flag has a twin in the environment: ENTENTE_ and its name in upper case,
 with _ for - (lists are separated by spaces there).`,
-		Example: `  entente serve
-  entente serve --data-dir /var/lib/entente --listen :8443 --public-url https://entente.example.org --tls-cert tls.pem --tls-key tls-key.pem
+		Example: `  # on a laptop
+  entente serve
+
+  # clusters whose issuers have private addresses and a CA of their own
   entente serve --issuer-allow 10.0.0.0/8 --issuer-ca cluster-ca.pem
-  entente serve --db postgres://entente@db.example.org/entente --key-encryption-key kek --bootstrap-admin https://oidc.example.org/ops/,system:serviceaccount:ops:entente-admin`,
+
+  # for others, with a certificate of your own
+  entente serve --data-dir /var/lib/entente --listen :8443 \
+    --public-url https://entente.example.org --tls-cert tls.pem --tls-key tls-key.pem
+
+  # replicas on PostgreSQL, administered by a workload and not by a secret
+  head -c 32 /dev/urandom | base64 > kek && chmod 600 kek
+  entente serve --db postgres://entente@db.example.org/entente --key-encryption-key kek \
+    --bootstrap-admin https://oidc.example.org/ops/,system:serviceaccount:ops:entente-admin`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.config.DataDir, "data-dir", defaultDataDir(), "directory of the database, the local CA and admin.json")
-	f.StringVar(&o.config.DB, "db", "", "database: a file, or postgres://… (default DATA-DIR/entente.db)")
-	f.StringVar(&o.config.Listen, "listen", server.DefaultListen, "address of the token endpoint, Graph and Resource Manager")
-	f.StringVar(&o.config.HealthListen, "health-listen", server.DefaultHealthListen, `address of /livez, /readyz and /metrics, without TLS; "none" for none`)
-	f.StringVar(&o.config.PublicURL, "public-url", "", "URL under which clients reach the service (default https://localhost:PORT)")
-	f.StringVar(&o.config.IssuerURL, "issuer-url", "", "what the iss of tokens starts with (default: the public URL)")
-	f.StringArrayVar(&o.hosts, "host", nil, "further name to answer under, as NAME[=TENANT], TENANT being that of its adfs forms (repeatable)")
-	f.StringVar(&o.config.AdfsTenant, "adfs-tenant", "", "tenant of the adfs forms, by id or domain (default: the default tenant)")
-	f.StringVar(&o.config.TLSCert, "tls-cert", "", "certificate chain, PEM; read again when it changes (default: a local CA in the data directory)")
-	f.StringVar(&o.config.TLSKey, "tls-key", "", "its private key, PEM")
-	f.StringArrayVar(&o.config.IssuerAllow, "issuer-allow", nil, "CIDR, address or host name of issuers that may be private (repeatable)")
-	f.StringVar(&o.config.IssuerCA, "issuer-ca", "", "PEM file of certificates to trust for issuers, besides the system's")
-	f.StringVar(&o.resources, "resources", "registered", `resources that tokens are given for: "registered", or "any" https:// and api:// resource`)
-	f.StringVar(&o.config.KeyEncryptionKey, "key-encryption-key", "", "file of the 32-byte key that seals signing keys (default, with SQLite only: one in the data directory)")
-	f.StringVar(&o.config.SigningAlgorithm, "signing-algorithm", "RS256", "algorithm of new signing keys: RS256 or ES256")
-	f.DurationVar(&o.config.IdentityLifetime, "managed-identity-token-lifetime", time.Hour, "lifetime of managed identities' tokens (Entra: 24h)")
-	f.StringVar(&o.bootstrap, "bootstrap-admin", "", "ISSUER,SUBJECT of the workload that administers the service from its first start; no secret is made then")
-	f.StringArrayVar(&o.proxies, "trusted-proxies", nil, "CIDR of proxies whose X-Forwarded-For counts (repeatable)")
+	f.StringVar(&o.config.DataDir, "data-dir", defaultDataDir(), "`DIR` of the database, the local CA and admin.json")
+	f.StringVar(&o.config.DB, "db", "", "database: a `FILE`, or postgres://… (default DIR/entente.db)")
+	f.StringVar(&o.config.Listen, "listen", server.DefaultListen, "`ADDRESS` of the token endpoint, Graph and Resource Manager")
+	f.StringVar(&o.config.HealthListen, "health-listen", server.DefaultHealthListen, "`ADDRESS` of /livez, /readyz and /metrics, without TLS; none for none")
+	f.StringVar(&o.config.PublicURL, "public-url", "", "`URL` under which clients reach the service (default https://localhost:PORT)")
+	f.StringVar(&o.config.IssuerURL, "issuer-url", "", "`URL` that the iss of tokens starts with (default: the public URL)")
+	f.StringArrayVar(&o.hosts, "host", nil, "further `NAME[=TENANT]` to answer under; TENANT is that of its adfs forms (repeatable)")
+	f.StringVar(&o.config.AdfsTenant, "adfs-tenant", "", "`TENANT` of the adfs forms, by id or domain (default: the default tenant)")
+	f.StringVar(&o.config.TLSCert, "tls-cert", "", "PEM `FILE` of the certificate chain; read again when it changes (default: by a local CA)")
+	f.StringVar(&o.config.TLSKey, "tls-key", "", "PEM `FILE` of its private key")
+	f.StringArrayVar(&o.config.IssuerAllow, "issuer-allow", nil, "`HOST`, address or CIDR of issuers that may be private (repeatable)")
+	f.StringVar(&o.config.IssuerCA, "issuer-ca", "", "PEM `FILE` of certificates to trust for issuers, besides the system's")
+	f.StringVar(&o.resources, "resources", "registered", "`WHICH` resources tokens are given for: registered, or any (every https:// and api:// name)")
+	f.StringVar(&o.config.KeyEncryptionKey, "key-encryption-key", "", "`FILE` of the 32-byte key that seals signing keys (default, with SQLite only: one in DIR)")
+	f.StringVar(&o.config.SigningAlgorithm, "signing-algorithm", "RS256", "`ALGORITHM` of new signing keys: RS256 or ES256")
+	f.DurationVar(&o.config.IdentityLifetime, "managed-identity-token-lifetime", time.Hour, "how long tokens of managed identities last, 10m to 24h (Entra: 24h)")
+	f.StringVar(&o.bootstrap, "bootstrap-admin", "", "`ISSUER,SUBJECT` of the workload that administers the service from its first start; no secret is made then")
+	f.StringArrayVar(&o.proxies, "trusted-proxies", nil, "`CIDR` of proxies whose X-Forwarded-For counts (repeatable)")
 	f.IntVar(&o.config.RequestRate, "request-rate", 1000, "token requests per second and client address; negative for no limit")
 	f.DurationVar(&o.config.Drain, "drain", time.Second, "how long to go on answering after readiness is off")
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&o.logFormat, "log-format", "json", "json or text")
+	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "json", "`FORMAT`: json or text")
 	return cmd
 }
 
@@ -80,10 +92,32 @@ func (o *serveOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	c.Log.Info("serving", "url", s.URL(), "health", s.HealthURL(), "data", c.DataDir, "version", c.Version)
-	if c.Embedded() && o.bootstrap == "" {
-		c.Log.Info("to use it from a shell", "run", fmt.Sprintf(`eval "$(entente env --data-dir %s)"`, c.DataDir))
+	if out := cmd.OutOrStdout(); isTerminal(out) {
+		o.greet(out, c, s.URL())
 	}
 	return s.Serve(cmd.Context())
+}
+
+// greet tells a person at a terminal what to do next; the log is for programs.
+func (o *serveOptions) greet(w io.Writer, c server.Config, url string) {
+	fmt.Fprintf(w, "\nServing at %s until interrupted (Ctrl-C).\n", url)
+	if _, err := readAdmin(c.DataDir); err == nil {
+		env := self() + " env"
+		if c.DataDir != defaultDataDir() {
+			env += " --data-dir " + quote(c.DataDir)
+		}
+		fmt.Fprintf(w, "As its administrator, in another shell:\n\n  eval \"$(%s)\"\n\n", env)
+	}
+}
+
+// isTerminal says whether a person is likely to read what is written to w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // complete turns the flags into a configuration.
@@ -119,7 +153,7 @@ func (o *serveOptions) complete(cmd *cobra.Command) (server.Config, error) {
 	for _, text := range o.proxies {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
-			return c, fmt.Errorf("--trusted-proxies: %w", err)
+			return c, fmt.Errorf("--trusted-proxies: %q is not a CIDR (for instance 10.0.0.0/8, or 10.0.0.7/32 for one address)", text)
 		}
 		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
 	}
