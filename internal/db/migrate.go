@@ -24,7 +24,10 @@ func (d *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.write.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`); err != nil && !IsUnique(err) {
+	if err := d.alone(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`)
+		return err
+	}); err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	for i, name := range names {
@@ -55,13 +58,21 @@ func (d *DB) migrate(ctx context.Context) error {
 	return nil
 }
 
-func (d *DB) step(ctx context.Context, version int, text string) error {
+// alone is Update in one of several starting processes at a time. In
+// PostgreSQL not even CREATE TABLE IF NOT EXISTS may meet itself.
+func (d *DB) alone(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	return d.Update(ctx, func(tx *sql.Tx) error {
 		if d.Engine == PostgreSQL {
 			if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
 				return err
 			}
 		}
+		return fn(tx)
+	})
+}
+
+func (d *DB) step(ctx context.Context, version int, text string) error {
+	return d.alone(ctx, func(tx *sql.Tx) error {
 		if have, err := d.schemaVersion(ctx, tx); err != nil || have >= version {
 			return err // another process was faster
 		}
