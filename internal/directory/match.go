@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/entente-id/entente/internal/credential"
 )
@@ -33,7 +34,6 @@ type Match struct {
 	Credential Credential
 	Issuer     Issuer          // as it stands in this moment
 	Miss       credential.Miss // what did not match; empty when Credential does
-	Nearest    credential.Trust
 }
 
 // matchText reads all that judging an assertion takes, in one row per tenant
@@ -93,8 +93,10 @@ func (d *Directory) match(ctx context.Context, tenant, clientID, issuer, subject
 	return m, err
 }
 
-// nearMisses is how many of a parent's credentials are looked at to say what was wrong; a match costs the same however many there are.
-const nearMisses = 100
+// MatchClient finds a tenant and a client of it, for which nothing is presented.
+func (d *Directory) MatchClient(ctx context.Context, tenant, clientID string) (Match, error) {
+	return d.match(ctx, tenant, clientID, "", "")
+}
 
 // MatchCredential finds the credential of a client that trusts an assertion,
 // by exact issuer, subject and audience. It reads the database as it is now,
@@ -106,39 +108,69 @@ func (d *Directory) MatchCredential(ctx context.Context, tenant, clientID string
 	}
 	c := m.Credential
 	if c.ID == "" {
-		return m, d.explainMiss(ctx, &m, a)
+		m.Miss, err = d.missed(ctx, m.Client.parentID, a)
+		return m, err
 	}
 	if m.Issuer.ID == "" { // every write of a credential sees to it
 		return m, fmt.Errorf("match credential %q: its issuer %q is not there", c.ID, c.Issuer)
 	}
-	trust := credential.Trust{ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience()}
-	if _, m.Miss = credential.Match([]credential.Trust{trust}, a, m.Issuer.ManyAudiences); m.Miss != credential.Hit {
-		m.Nearest = trust
-	}
+	_, m.Miss = credential.Match([]credential.Trust{c.Trust()}, a, m.Issuer.ManyAudiences)
 	return m, nil
 }
 
-// explainMiss says what of an assertion no credential has.
-func (d *Directory) explainMiss(ctx context.Context, m *Match, a credential.Assertion) error {
+// Trust is what of a credential is matched.
+func (c Credential) Trust() credential.Trust {
+	return credential.Trust{ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience()}
+}
+
+// nearMisses is how many of a parent's credentials are looked at to say what was wrong; a match costs the same however many there are.
+const nearMisses = 100
+
+// missed says what of an assertion no credential of a parent has. Strangers can
+// have it asked as often as they like, so no more comes out of the database
+// than can be another case of the subject.
+func (d *Directory) missed(ctx context.Context, parentID string, a credential.Assertion) (credential.Miss, error) {
+	if !storable(a.Issuer) {
+		a.Issuer = ""
+	}
+	sameLength, err := query(ctx, d.DB.Read(), func(r row) (t credential.Trust, err error) {
+		t.Issuer = a.Issuer
+		err = r.Scan(&t.Subject)
+		return t, err
+	}, `SELECT subject FROM (SELECT subject FROM credentials WHERE parent_id = $1 AND issuer = $2 ORDER BY subject LIMIT $3) AS first WHERE length(subject) = $4`,
+		parentID, a.Issuer, nearMisses, utf8.RuneCountInString(a.Subject))
+	if err != nil {
+		return "", err
+	}
+	if len(sameLength) > 0 {
+		_, miss := credential.Match(sameLength, a, false)
+		return miss, nil
+	}
+	far, err := count(ctx, d.DB.Read(), `SELECT CASE WHEN EXISTS (SELECT 1 FROM credentials WHERE parent_id = $1 AND issuer = $2) THEN 0 WHEN EXISTS (SELECT 1 FROM credentials WHERE parent_id = $1) THEN 1 ELSE 2 END`, parentID, a.Issuer)
+	return [...]credential.Miss{credential.SubjectMiss, credential.IssuerMiss, credential.NoCredential}[far], err
+}
+
+// Nearest finds, for a match that missed, the credential that comes closest to
+// the assertion; zero when there is none. It is for explaining, and costs more
+// than matching.
+func (d *Directory) Nearest(ctx context.Context, m Match, a credential.Assertion) (credential.Trust, error) {
+	if m.Credential.ID != "" {
+		return m.Credential.Trust(), nil
+	}
 	scan := func(r row) (credential.Trust, error) {
 		var t credential.Trust
 		err := r.Scan(&t.ID, &t.Issuer, &t.Subject, &t.Audience)
 		return t, err
 	}
 	trusts, err := query(ctx, d.DB.Read(), scan, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 AND issuer = $2 ORDER BY subject LIMIT $3`, m.Client.parentID, a.Issuer, nearMisses)
-	if err != nil {
-		return err
+	if err == nil && len(trusts) == 0 {
+		trusts, err = query(ctx, d.DB.Read(), scan, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 ORDER BY issuer, subject LIMIT $2`, m.Client.parentID, nearMisses)
 	}
-	if len(trusts) == 0 {
-		if trusts, err = query(ctx, d.DB.Read(), scan, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 ORDER BY issuer, subject LIMIT $2`, m.Client.parentID, nearMisses); err != nil {
-			return err
-		}
+	if err != nil || len(trusts) == 0 {
+		return credential.Trust{}, err
 	}
-	_, m.Miss = credential.Match(trusts, a, false)
-	if len(trusts) > 0 {
-		m.Nearest, _ = credential.Nearest(trusts, a)
-	}
-	return nil
+	nearest, _ := credential.Nearest(trusts, a)
+	return nearest, nil
 }
 
 // SecretResult says how a client secret was judged.

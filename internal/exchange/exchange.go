@@ -20,7 +20,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/issuer"
 	"github.com/entente-id/entente/internal/keys"
@@ -293,10 +292,4 @@ func (w *walk) overloaded() *Error {
 	e := w.refuse(Overloaded)
 	e.RetryAfter = time.Second
 	return e
-}
-
-// trust is the credential that matched, as credential.Match wants it.
-func (w *walk) trust() credential.Trust {
-	c := w.match.Credential
-	return credential.Trust{ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience()}
 }

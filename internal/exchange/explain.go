@@ -60,7 +60,11 @@ func (x *Exchange) Explain(ctx context.Context, req Request) (Report, error) {
 	if err != nil && !errors.As(err, &report.Refusal) {
 		return report, err
 	}
-	for i, tell := range []func() []Compared{w.tellPeek, w.tellMatch, w.tellVerify, w.tellDecide, w.tellSign} {
+	nearest, problem := w.nearest(ctx)
+	if problem != nil {
+		return report, problem
+	}
+	for i, tell := range []func() []Compared{w.tellPeek, func() []Compared { return w.tellMatch(nearest) }, w.tellVerify, w.tellDecide, w.tellSign} {
 		s := Step{Number: i + 1, Name: [...]string{"peek", "match", "verify", "decide", "sign"}[i], State: Passed}
 		switch at := step(i + 1); {
 		case err != nil && at == w.at:
@@ -120,7 +124,20 @@ func written(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-func (w *walk) tellMatch() []Compared {
+// nearest is the credential that matched or, if none did, the one that comes
+// closest. Do does not look for that one: strangers make it refuse.
+func (w *walk) nearest(ctx context.Context) (credential.Trust, error) {
+	if w.out.Assertion.Issuer == "" || w.match.Client.PrincipalID == "" {
+		return credential.Trust{}, nil
+	}
+	trust, err := w.Directory.Nearest(ctx, w.match, claimed(w.out.Assertion))
+	if err != nil {
+		return trust, fmt.Errorf("find the nearest credential: %w", err)
+	}
+	return trust, nil
+}
+
+func (w *walk) tellMatch(nearest credential.Trust) []Compared {
 	m := w.match
 	list := []Compared{
 		{What: "tenant", Want: m.Tenant.ID, Got: w.req.Tenant, Differs: m.Tenant.ID == ""},
@@ -134,18 +151,13 @@ func (w *walk) tellMatch() []Compared {
 	if p.Issuer == "" || m.Miss == credential.NoCredential {
 		return list
 	}
-	trust := m.Nearest
-	if m.Miss == credential.Hit {
-		trust = w.trust()
-	}
-	several := strings.Join(p.Audiences, ", ")
 	fields := map[credential.Field]*Compared{
-		credential.Issuer:    {What: "issuer", Want: trust.Issuer, Got: p.Issuer},
-		credential.Subject:   {What: "subject", Want: trust.Subject, Got: p.Subject},
-		credential.Audiences: {What: "audience", Want: trust.Audience, Got: several},
+		credential.Issuer:    {What: "issuer", Want: nearest.Issuer, Got: p.Issuer},
+		credential.Subject:   {What: "subject", Want: nearest.Subject, Got: p.Subject},
+		credential.Audiences: {What: "audience", Want: nearest.Audience, Got: strings.Join(p.Audiences, ", ")},
 	}
 	if m.Miss != credential.Hit {
-		_, differences := credential.Nearest([]credential.Trust{trust}, claimed(p))
+		_, differences := credential.Nearest([]credential.Trust{nearest}, claimed(p))
 		for _, d := range differences {
 			fields[d.Field].Differs, fields[d.Field].Hint = true, d.Hint
 		}

@@ -57,11 +57,10 @@ func (a *assertion) peek(ctx context.Context) error {
 }
 
 func (a *assertion) find(ctx context.Context, clientID string) (directory.Match, error) {
-	var presented credential.Assertion
-	if a.readable {
-		presented = claimed(a.out.Assertion)
+	if !a.readable {
+		return a.Directory.MatchClient(ctx, a.req.Tenant, clientID)
 	}
-	return a.Directory.MatchCredential(ctx, a.req.Tenant, clientID, presented)
+	return a.Directory.MatchCredential(ctx, a.req.Tenant, clientID, claimed(a.out.Assertion))
 }
 
 func claimed(p issuer.Peeked) credential.Assertion {
@@ -98,7 +97,7 @@ func (a *assertion) verify(ctx context.Context) error {
 	// What was matched was read before the signature was checked. It was read
 	// from the same bytes; should that ever change, this refuses.
 	a.out.Assertion = verified
-	if _, miss := credential.Match([]credential.Trust{a.trust()}, claimed(verified), a.match.Issuer.ManyAudiences); miss != credential.Hit {
+	if _, miss := credential.Match([]credential.Trust{a.match.Credential.Trust()}, claimed(verified), a.match.Issuer.ManyAudiences); miss != credential.Hit {
 		return a.because(AssertionMalformed, fmt.Errorf("the verified claims miss the credential: %s", miss))
 	}
 	return a.inTime()
@@ -190,7 +189,7 @@ type none struct{ *walk }
 func (n none) peek(context.Context) error { return nil }
 
 func (n none) find(ctx context.Context, clientID string) (directory.Match, error) {
-	return n.Directory.MatchCredential(ctx, n.req.Tenant, clientID, credential.Assertion{})
+	return n.Directory.MatchClient(ctx, n.req.Tenant, clientID)
 }
 
 func (n none) matched() error { return n.refuse(ProofMissing) }
