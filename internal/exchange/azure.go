@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -76,16 +75,11 @@ func ofAzure(key string) bool {
 		slices.ContainsFunc(accounts, func(domain string) bool { return len(host) > len(domain) && strings.HasSuffix(host, domain) })
 }
 
-// ManagementAudiences returns the names of Microsoft Graph and Azure Resource
-// Manager in Azure's clouds, in lower case and without a slash at the end. A
-// token for one of them, or for one of the service's own base URLs, is for the
-// service's management surfaces.
-func ManagementAudiences() []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(azure)) {
-		if azure[name].management {
-			names = append(names, name)
-		}
-	}
-	return names
+// Manages says whether an audience is that of a token for the service's own
+// management surfaces: one of its base URLs, or a name of Microsoft Graph or
+// Azure Resource Manager. It folds names as Do does before it looks for a
+// registered application, so that no application's audience is among them.
+func (x *Exchange) Manages(audience string) bool {
+	key := foldName(audience)
+	return x.own[key] || azure[key].management
 }

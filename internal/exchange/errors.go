@@ -52,6 +52,7 @@ const (
 	ScopeManyResources Reason = "scope_many_resources"  // more than one resource
 	ResourceNotFound   Reason = "resource_not_found"    // no such resource in the tenant
 	ResourceNotFoundV1 Reason = "resource_not_found_v1" // the same, in the words of the older endpoint
+	ResourceDisabled   Reason = "resource_disabled"     // its service principal is disabled
 	NotAssigned        Reason = "not_assigned"          // the resource wants an assignment and there is none
 
 	// 5. Sign.

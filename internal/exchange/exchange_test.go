@@ -182,6 +182,21 @@ func TestAnyResource(t *testing.T) {
 	}
 }
 
+// No token but one that was asked for under a name of the service itself is one
+// for its management surfaces, whatever an application calls itself.
+func TestManages(t *testing.T) {
+	w := newWorld(t, options{config: Config{AnyResource: true}})
+	for name, manages := range map[string]bool{
+		ownURL: true, ownURL + "/": true, strings.ToUpper(ownURL): true, arm: true, "https://graph.microsoft.com": true, graphAppID: true,
+		ownURL + "//": false, ownURL + "/x": false, arm + "/": false, "https://graph.microsoft.com//": false, "https://vault.azure.net": false, "api://api": false,
+	} {
+		_, claims := w.mustDo(w.request(func(r *Request) { r.V1, r.Resource = true, name }))
+		if got := w.Manages(claims["aud"].(string)); got != manages {
+			t.Errorf("%s: aud %q, manages %v", name, claims["aud"], got)
+		}
+	}
+}
+
 func TestScopes(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://a.test/.default":                                     "https://a.test",
@@ -331,6 +346,17 @@ func TestNextExchange(t *testing.T) {
 			w.mustDo(good)
 		} else {
 			w.refused(good, ClientDisabled)
+		}
+	}
+
+	api := w.application(directory.Application{DisplayName: "api", IdentifierURIs: []string{"api://the-api"}})
+	forAPI := w.request(scope("api://the-api/.default"))
+	for _, enabled := range []bool{false, true} {
+		w.check(w.dir.UpdateServicePrincipal(ctx, w.caller, directory.Ref{AppID: api.AppID}, directory.PrincipalEdit{Enabled: &enabled}))
+		if enabled {
+			w.mustDo(forAPI)
+		} else {
+			w.refused(forAPI, ResourceDisabled)
 		}
 	}
 

@@ -37,7 +37,7 @@ func (w *walk) resolve(ctx context.Context, name string) (r resource, err error)
 
 	key := foldName(name)
 	switch known, ok := azure[key]; {
-	case w.own[key] || known.management:
+	case w.Manages(name):
 		// The claim of a token for ourselves is in the one spelling that our own surfaces compare with.
 		r.audience = strings.ToLower(name)
 		if known.armOnly {
@@ -77,7 +77,12 @@ func (w *walk) lookUp(ctx context.Context, name string) (directory.Resource, err
 	if err != nil {
 		return r, fmt.Errorf("look up resource: %w", err)
 	}
-	if r.AssignmentRequired && !r.Assigned {
+	switch {
+	case !r.Enabled:
+		e := w.refuse(ResourceDisabled)
+		e.Resource = name
+		return r, e
+	case r.AssignmentRequired && !r.Assigned:
 		e := w.refuse(NotAssigned)
 		e.Resource, e.ResourceName = r.AppID, r.DisplayName
 		return r, e

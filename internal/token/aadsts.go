@@ -100,6 +100,7 @@ var answers = map[exchange.Reason]answer{
 	exchange.ScopeManyResources: {700022, 400, invalidScope, "The provided value for the input parameter 'scope' isn't valid because it contains more than one resource. Scope {scope} is not valid.", false},
 	exchange.ResourceNotFound:   {500011, 400, noResource, "The resource principal named {resource} was not found in the tenant named {directory}." + notInstalled + wrongTenant, true},
 	exchange.ResourceNotFoundV1: {50001, 400, noResource, "The application named {resource} was not found in the tenant named {tenantId}." + notInstalled + wrongTenant, true},
+	exchange.ResourceDisabled:   {500014, 400, noResource, "The service principal for resource '{resource}' is disabled. This indicate that a subscription within the tenant has lapsed, or that the administrator for this tenant has disabled the application, preventing tokens from being issued for it.", true},
 	exchange.NotAssigned:        {501051, 400, "invalid_grant", "Application '{client}'({clientName}) is not assigned to a role for the application '{resource}'({resourceName}).", false},
 	exchange.Overloaded:         {90055, 429, comeBack, "There are too many incoming requests. Please try again in a moment.", false},
 
@@ -193,8 +194,9 @@ func fill(text string, e *exchange.Error) string {
 	).Replace(text)
 }
 
-// longest is how many characters of a value are repeated.
-const longest = 200
+// longest is how many characters of a value are repeated: as many as an issuer,
+// subject or audience may have, so that they can be compared.
+const longest = 600
 
 // clean makes what a stranger sent safe to repeat: one line, no characters that
 // steer a terminal or turn the direction of text, and not more than longest.

@@ -119,8 +119,8 @@ func TestClean(t *testing.T) {
 		"\u202egnp.exe\u200b\ufeff": "�gnp.exe��",
 		"\xff\xfe":                  "��",
 		"{subject}":                 "{subject}",
-		strings.Repeat("ü", 200):    strings.Repeat("ü", 200),
-		strings.Repeat("ü", 201):    strings.Repeat("ü", 200) + "…",
+		strings.Repeat("ü", 600):    strings.Repeat("ü", 600),
+		strings.Repeat("ü", 601):    strings.Repeat("ü", 600) + "…",
 	} {
 		if got := clean(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
