@@ -17,19 +17,21 @@ type tokenClaims struct {
 	Audience string `json:"aud"`
 	TenantID string `json:"tid"`
 	ObjectID string `json:"oid"`
-	AppID    string `json:"appid"`
-	AZP      string `json:"azp"`
 }
 
 // caller reads who is calling from the bearer token, which must be one of this
 // service's own for this service's own management wires.
 func (s *Service) caller(r *http.Request) (directory.Caller, error) {
-	refuse := func(format string) (directory.Caller, error) {
-		return directory.Caller{}, &directory.Error{Kind: directory.Unauthenticated, Object: directory.PrincipalObject, Detail: format}
+	refuse := func(detail string) (directory.Caller, error) {
+		return directory.Caller{}, &directory.Error{Kind: directory.Unauthenticated, Object: directory.PrincipalObject, Detail: detail}
 	}
 	header := r.Header.Values("Authorization")
-	if len(header) != 1 {
+	switch len(header) {
+	case 0:
 		return refuse("the Authorization header is missing")
+	case 1:
+	default:
+		return refuse("there are several Authorization headers")
 	}
 	scheme, token, _ := strings.Cut(header[0], " ")
 	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -48,7 +50,7 @@ func (s *Service) caller(r *http.Request) (directory.Caller, error) {
 	if err := json.Unmarshal(verified.Payload, &claims); err != nil { // our own words, so no strict reading is needed
 		return refuse("the access token was not issued by this service")
 	}
-	if claims.TenantID != verified.TenantID || !s.audiences[strings.TrimRight(claims.Audience, "/")] {
+	if claims.TenantID != verified.TenantID || !s.exchange.Manages(claims.Audience) {
 		return refuse("the access token is for another audience: ask for " + s.hosts.canonical.Base + "/.default")
 	}
 	c, err := s.directory.CallerOf(r.Context(), claims.TenantID, claims.ObjectID)

@@ -77,8 +77,16 @@ func (a *answer) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController through.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// longestPath is how much of a path a log line holds.
-const longestPath = 512
+// longest is how many bytes of anything that strangers choose a log line holds:
+// no issuer or subject that is trusted is longer.
+const longest = 600
+
+func clip(s string) string {
+	if len(s) > longest {
+		return strings.ToValidUTF8(s[:longest], "") + "…"
+	}
+	return s
+}
 
 // observed runs a request with its id, its event and its metrics.
 func (s *Service) observed(w http.ResponseWriter, r *http.Request) {
@@ -99,12 +107,8 @@ func (s *Service) observed(w http.ResponseWriter, r *http.Request) {
 		s.metrics.inFlight.Dec()
 		took := time.Since(started)
 		s.metrics.request(e.surface, r.Method, a.status, took)
-		path := r.URL.Path
-		if len(path) > longestPath {
-			path = path[:longestPath]
-		}
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", append([]slog.Attr{
-			slog.String("id", e.id), slog.String("surface", e.surface), slog.String("method", r.Method), slog.String("path", path),
+			slog.String("id", e.id), slog.String("surface", e.surface), slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
 			slog.Int("status", a.status), slog.Int64("bytes", a.bytes), slog.Duration("took", took), slog.String("address", e.address),
 		}, e.attrs...)...)
 	}()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/entente-id/entente/internal/directory"
 )
@@ -47,6 +48,11 @@ func (s *Service) firstStart(ctx context.Context) error {
 	if created {
 		s.log.Info("first start: made a tenant, a subscription and an administrator", "tenant", founded.Tenant.ID, "subscription", founded.SubscriptionID, "administrator", founded.AdministratorClientID)
 	}
+	if !created {
+		if founded, err = s.repeat(ctx, founded); err != nil {
+			return err
+		}
+	}
 	if founded.AdministratorSecret != "" {
 		err = s.writeAdmin(Admin{
 			TenantID: founded.Tenant.ID, SubscriptionID: founded.SubscriptionID,
@@ -69,6 +75,42 @@ func (s *Service) firstStart(ctx context.Context) error {
 	}
 	return nil
 }
+
+// repeat makes another administrator when the first start was cut off before it
+// wrote admin.json, so that nobody has the secret of the first. That it was can
+// be told: the signing key is made last, and without one no token was ever
+// given. A file that somebody removed later is not written again.
+func (s *Service) repeat(ctx context.Context, founded directory.Founded) (directory.Founded, error) {
+	tenant := founded.Tenant.ID
+	if !s.config.Embedded() || s.config.BootstrapAdmin != nil {
+		return founded, nil
+	}
+	for wait := time.Duration(0); wait < firstStartTakes; wait += firstStartTakes / 20 { // it may be under way, in another process
+		signing, err := s.keys.Keys(ctx, tenant)
+		if err != nil || len(signing) > 0 {
+			return founded, err
+		}
+		if _, err := os.Stat(s.adminFile()); !errors.Is(err, fs.ErrNotExist) {
+			return founded, nil // whatever is wrong with it, refreshAdmin says
+		}
+		time.Sleep(firstStartTakes / 20)
+	}
+	subscriptions, err := s.directory.Subscriptions(ctx, directory.System(tenant, "first start"))
+	if err != nil {
+		return founded, fmt.Errorf("first start: %w", err)
+	}
+	if founded, err = s.directory.RecoverAdministrator(ctx, tenant, "", ""); err != nil {
+		return founded, fmt.Errorf("first start: %w", err)
+	}
+	for _, subscription := range subscriptions { // there is one
+		founded.SubscriptionID = subscription.ID
+	}
+	s.log.Warn("the first start was cut off: made another administrator, since nobody has the secret of the first", "administrator", founded.AdministratorClientID)
+	return founded, nil
+}
+
+// firstStartTakes is how long it may take from the tenant to admin.json.
+const firstStartTakes = 2 * time.Second
 
 // refreshAdmin brings the addresses in admin.json up to date, if the file is there.
 func (s *Service) refreshAdmin() error {

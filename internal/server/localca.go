@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -34,41 +35,60 @@ const (
 	backDate     = time.Hour // clocks of clients that are behind
 )
 
-// openLocalCA reads ca.pem and ca-key.pem, or makes them for names.
+// openLocalCA reads the CA of a data directory, or makes it for names.
+// ca-key.pem holds the whole of it and is written once, so that processes which
+// start together have one CA; ca.pem, for clients, is made from it.
 func openLocalCA(dir string, names []string, now time.Time) (*localCA, error) {
-	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err == nil {
-		key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-		if !ok {
-			return nil, fmt.Errorf("%s holds no ECDSA key", keyFile)
+	certFile, keyFile := filepath.Join(dir, CAFile), filepath.Join(dir, "ca-key.pem")
+	ca, err := readLocalCA(keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		var fresh *localCA
+		if fresh, err = makeLocalCA(names, now); err != nil {
+			return nil, err
 		}
-		ca := &localCA{cert: pair.Leaf, key: key}
-		if now.After(ca.cert.NotAfter) {
-			return nil, fmt.Errorf("the local CA in %s has expired: remove it, start again and give the new one to your clients", certFile)
+		var text []byte
+		if text, err = fresh.secretPEM(); err != nil {
+			return nil, err
 		}
-		for _, name := range names {
-			if !ca.covers(name) {
-				return nil, fmt.Errorf("the local CA in %s was made for other names than %q: remove ca.pem and ca-key.pem, start again and give the new ca.pem to your clients, or use --tls-cert and --tls-key", certFile, name)
-			}
+		var made bool
+		if made, err = placeFile(keyFile, text, 0o600); err != nil {
+			return nil, err
 		}
+		if ca, err = readLocalCA(keyFile); err == nil {
+			ca.made = made
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if now.After(ca.cert.NotAfter) {
+		return nil, fmt.Errorf("the local CA in %s has expired: remove ca.pem and ca-key.pem, start again and give the new ca.pem to your clients", dir)
+	}
+	for _, name := range names {
+		if !ca.covers(name) {
+			return nil, fmt.Errorf("the local CA in %s was made for other names than %q: remove ca.pem and ca-key.pem, start again and give the new ca.pem to your clients, or use --tls-cert and --tls-key", dir, name)
+		}
+	}
+	if there, err := os.ReadFile(certFile); err == nil && bytes.Equal(there, ca.pem()) {
 		return ca, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	return ca, writeFile(certFile, ca.pem(), 0o644)
+}
+
+func readLocalCA(file string) (*localCA, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
 		return nil, fmt.Errorf("read the local CA: %w", err)
 	}
-	ca, err := makeLocalCA(names, now)
+	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the local CA in %s: %w", file, err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(ca.key)
-	if err != nil {
-		return nil, err
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s holds no ECDSA key", file)
 	}
-	if err := writeFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-		return nil, err
-	}
-	return ca, writeFile(certFile, ca.pem(), 0o644)
+	return &localCA{cert: pair.Leaf, key: key}, nil
 }
 
 func makeLocalCA(names []string, now time.Time) (*localCA, error) {
@@ -123,8 +143,17 @@ func (ca *localCA) covers(name string) bool {
 	return slices.Contains(ca.cert.PermittedDNSDomains, name)
 }
 
+// pem is the certificate, secretPEM also the key.
 func (ca *localCA) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})
+}
+
+func (ca *localCA) secretPEM() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(ca.key)
+	if err != nil {
+		return nil, fmt.Errorf("encode the local CA: %w", err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), ca.pem()...), nil
 }
 
 // issue makes a serving certificate for names; it lives in memory only.
@@ -162,22 +191,4 @@ func serial() *big.Int {
 		panic(err) // crypto/rand does not fail
 	}
 	return n
-}
-
-// writeFile writes a whole file or none: a reader never sees half of it.
-func writeFile(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }

@@ -53,8 +53,8 @@ type Service struct {
 	arm       *arm.Surface
 
 	seal          keys.Sealer
-	audiences     map[string]bool // of the management wires, without slashes at the end
 	defaultTenant string
+	stopWithin    time.Duration
 	listener      net.Listener
 	healthLis     net.Listener
 	certificates  *certificates
@@ -86,7 +86,7 @@ func Open(ctx context.Context, c Config) (s *Service, err error) {
 	if c.HealthListen == "" {
 		c.HealthListen = DefaultHealthListen
 	}
-	s = &Service{config: c, log: c.log(), metrics: newMetrics(c.Version), limit: newLimiter(c.RequestRate, c.now)}
+	s = &Service{config: c, log: c.log(), metrics: newMetrics(c.Version), limit: newLimiter(c.RequestRate, c.now), stopWithin: stopWithin}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -216,19 +216,13 @@ func (s *Service) fetched(f issuer.Fetch) {
 
 func (s *Service) openSurfaces() error {
 	c := &s.config
-	own := s.hosts.bases()
-	x := exchange.New(exchange.Config{
-		Directory: s.directory, Issuers: s.issuers, Keys: s.keys, IssuerURL: c.IssuerURL, OwnAudiences: own,
+	s.exchange = exchange.New(exchange.Config{
+		Directory: s.directory, Issuers: s.issuers, Keys: s.keys, IssuerURL: c.IssuerURL, OwnAudiences: s.hosts.bases(),
 		AnyResource: c.AnyResource, IdentityLifetime: c.IdentityLifetime, Clock: c.Clock,
 	})
-	s.exchange = x
-	s.audiences = map[string]bool{}
-	for _, audience := range append(own, exchange.ManagementAudiences()...) {
-		s.audiences[strings.TrimRight(audience, "/")] = true
-	}
 	base := func(r *http.Request) string { return s.hosts.of(r).Base }
 	s.token = token.New(token.Config{
-		Exchange: x, Keys: s.keys, Directory: s.directory, Host: s.hosts.of, IssuerURL: c.IssuerURL, Record: s.record, Note: note, Log: s.log, Clock: c.Clock,
+		Exchange: s.exchange, Keys: s.keys, Directory: s.directory, Host: s.hosts.of, IssuerURL: c.IssuerURL, Record: s.record, Note: note, Log: s.log, Clock: c.Clock,
 	})
 	s.graph = graph.New(graph.Config{Directory: s.directory, Caller: s.caller, Base: base, Seal: s.seal, Note: note, Log: s.log})
 	s.arm = arm.New(arm.Config{
@@ -275,7 +269,8 @@ func (s *Service) record(ctx context.Context, o exchange.Outcome, code int, err 
 		reason = string(e.Reason)
 	}
 	note(ctx, slog.String("tenant", o.Tenant.ID), slog.String("client", o.Client.ClientID), slog.String("method", o.Method), slog.Int("code", code), slog.String("reason", reason),
-		slog.String("issuer", o.Assertion.Issuer), slog.String("subject", o.Assertion.Subject), slog.String("assertion", o.Assertion.SHA256), slog.String("credential", o.CredentialID), slog.String("resource", o.Resource), slog.String("uti", o.TokenID))
+		slog.String("issuer", clip(o.Assertion.Issuer)), slog.String("subject", clip(o.Assertion.Subject)), slog.String("assertion", o.Assertion.SHA256),
+		slog.String("credential", o.CredentialID), slog.String("resource", clip(o.Resource)), slog.String("uti", o.TokenID))
 	if o.Tenant.ID == "" {
 		return
 	}
@@ -297,8 +292,13 @@ func (s *Service) HealthURL() string {
 	return "http://" + s.healthLis.Addr().String()
 }
 
-// shutdownWithin is how long requests that are under way may take at the end.
-const shutdownWithin = 8 * time.Second
+// stopWithin is how long stopping takes at most, Config.Drain included, before
+// the last records are written; requestsNeed is what requests that are under
+// way get in any case.
+const (
+	stopWithin   = 9 * time.Second
+	requestsNeed = time.Second
+)
 
 // Serve answers until ctx ends; then it turns readiness off, lets what is under
 // way finish, and returns nil. It closes the service.
@@ -338,9 +338,20 @@ func (s *Service) Serve(ctx context.Context) error {
 	case err = <-failed:
 		err = fmt.Errorf("serve: %w", err)
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownWithin)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(s.stopWithin-s.config.Drain, requestsNeed))
 	defer cancel()
-	return errors.Join(err, main.Shutdown(end), health.Shutdown(end))
+	return errors.Join(err, s.finish(end, main), s.finish(end, health))
+}
+
+// finish lets the requests of a server finish until ctx ends. Who is slower
+// than that, for instance in sending a body, is cut off.
+func (s *Service) finish(ctx context.Context, h *http.Server) error {
+	err := h.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("stopping: requests that did not finish in time are cut off")
+		return h.Close()
+	}
+	return err
 }
 
 // purgeEvery is how often deleted objects are looked for that nobody can restore any more.

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -108,6 +112,14 @@ func TestLimiterForgetsNoMoreThanItMust(t *testing.T) {
 	if l.allow("a") {
 		t.Error("a fifth request at once is let through")
 	}
+	for i := range 4 {
+		if !l.allow("2001:db8::" + strconv.Itoa(i)) {
+			t.Fatalf("request %d of an IPv6 burst is refused", i)
+		}
+	}
+	if l.allow("2001:db8::ffff") || !l.allow("2001:db8:0:1::1") || !l.allow("192.0.2.1") || !l.allow("192.0.2.2") {
+		t.Error("one IPv6 network is not one client")
+	}
 	if !l.allow("b") {
 		t.Error("another address pays for the first")
 	}
@@ -155,11 +167,55 @@ func TestLocalCA(t *testing.T) {
 	if _, err := openLocalCA(dir, names, now.Add(caLifetime+time.Hour)); err == nil {
 		t.Error("an expired CA is used")
 	}
-	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), []byte("x"), 0o600); err != nil {
+	if err := os.Remove(filepath.Join(dir, CAFile)); err != nil { // by hand, or by a crash before it was written
+		t.Fatal(err)
+	}
+	if _, err := openLocalCA(dir, names, now); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, CAFile)); err != nil || !bytes.Equal(text, made.pem()) {
+		t.Errorf("ca.pem is not made again: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ca-key.pem"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := openLocalCA(dir, names, now); err == nil {
 		t.Error("a broken CA is passed over")
+	}
+}
+
+// Processes that start together in one directory have one CA, and its key.
+func TestLocalCAOfProcessesAtOnce(t *testing.T) {
+	dir, names := t.TempDir(), []string{"localhost"}
+	cas := make([]*localCA, 8)
+	var wg sync.WaitGroup
+	for i := range cas {
+		wg.Go(func() {
+			var err error
+			if cas[i], err = openLocalCA(dir, names, time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	made := 0
+	for _, ca := range cas {
+		if ca.made {
+			made++
+		}
+		if !ca.cert.Equal(cas[0].cert) || !ca.key.Equal(cas[0].key) || !ca.key.PublicKey.Equal(ca.cert.PublicKey) {
+			t.Error("two CAs")
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d of them say that they made it", made)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("left in the directory: %v %v", left, err)
 	}
 }
 
@@ -181,6 +237,34 @@ func TestServingCertificateIsRenewedBeforeItExpires(t *testing.T) {
 	now = now.Add(leafLifetime / 4)
 	if other, err := c.get(nil); err != nil || other == first {
 		t.Errorf("not made anew at three quarters of its life (%v)", err)
+	}
+}
+
+// An operator's certificate that has expired is served, since a restart must
+// not make things worse, but the log says so.
+func TestExpiredCertificateIsTold(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	ca, err := makeLocalCA([]string{"localhost"}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := ca.secretPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "tls.pem")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []time.Time{now, now.Add(caLifetime + time.Hour)} {
+		var told bytes.Buffer
+		c := &certificates{certFile: file, keyFile: file, now: func() time.Time { return when }, log: slog.New(slog.NewJSONHandler(&told, nil))}
+		if _, err := c.get(nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.Contains(told.String(), "has expired"), when != now; got != want {
+			t.Errorf("at %s: told %v, want %v", when, got, want)
+		}
 	}
 }
 

@@ -70,6 +70,9 @@ func (c *certificates) reload() error {
 	if err != nil {
 		return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
 	}
+	if end := cert.Leaf.NotAfter; c.now().After(end) {
+		c.log.Warn("the certificate of --tls-cert has expired: clients will refuse it", "file", c.certFile, "since", end)
+	}
 	c.current, c.stamp = &cert, stamp
 	return nil
 }
