@@ -87,6 +87,9 @@ func (s *Surface) refusal(c *call, err error) *refusal {
 		return badRequest("The managed identity '%s' has the maximum number of federated identity credentials already: %d.", clip(e.ID), e.Limit)
 	case directory.Invalid:
 		return invalid(c, e)
+	case directory.Full:
+		s.log.ErrorContext(c, "request failed", "request", c.id, "error", err)
+		return refuse(http.StatusInsufficientStorage, "InsufficientStorage", "The server has no room left to store the change, which was not made. What is stored is not affected.")
 	}
 	s.log.ErrorContext(c, "error of an unknown kind", "request", c.id, "error", err)
 	return errInternal

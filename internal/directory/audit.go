@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/entente-id/entente/internal/db"
 )
 
 // Event is one management write, recorded in the write's own transaction.
@@ -64,7 +66,7 @@ var errNotPermitted = errors.New("a write tried to commit without being permitte
 // change runs fn as one transaction of the caller. What nothing was permitted
 // for, and what cannot be recorded, is rolled back.
 func (d *Directory) change(ctx context.Context, c Caller, fn func(*act) error) error {
-	return d.DB.Update(ctx, func(tx *sql.Tx) error {
+	err := d.DB.Update(ctx, func(tx *sql.Tx) error {
 		a := &act{Context: ctx, d: d, tx: tx, c: c, at: d.now().Truncate(time.Millisecond)}
 		var err error
 		if a.rights, err = d.rights(ctx, tx, c); err != nil {
@@ -83,6 +85,10 @@ func (d *Directory) change(ctx context.Context, c Caller, fn func(*act) error) e
 		}
 		return nil
 	})
+	if db.IsFull(err) {
+		return &Error{Kind: Full, Err: err}
+	}
+	return err
 }
 
 // permit lets the write go on when the caller meets the need.

@@ -20,6 +20,7 @@ const (
 	LimitReached    Kind = "limit_reached"   // the parent holds as many as the tenant's policy lets it
 	Forbidden       Kind = "forbidden"       // the caller lacks the right
 	Unauthenticated Kind = "unauthenticated" // the caller's own principal is gone or disabled
+	Full            Kind = "full"            // the database has no room for the write, which did not happen
 )
 
 // Object names a type of the domain in errors and audit events.
@@ -80,6 +81,8 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %s on %q is not permitted", e.Action, e.Scope)
 	case Unauthenticated:
 		b.WriteString(" of the caller is gone or disabled")
+	case Full:
+		b.WriteString("no room in the database for the write")
 	}
 	if e.Detail != "" {
 		b.WriteString(": " + e.Detail)

@@ -70,7 +70,7 @@ func (s *Surface) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	s.Note(r.Context(), slog.String("error", f.code), slog.String("reason", shorten(err.Error(), 500)))
 	switch f.status {
-	case http.StatusInternalServerError:
+	case http.StatusInternalServerError, http.StatusInsufficientStorage:
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "graph: request failed", slog.String("request", h.Get(requestID)), slog.String("method", r.Method), slog.Any("error", err))
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
@@ -148,6 +148,8 @@ func domainFault(e *directory.Error) *fault {
 			message = sentence(e.Detail)
 		}
 		return faultf(http.StatusUnauthorized, "InvalidAuthenticationToken", "%s", message)
+	case directory.Full:
+		return faultf(http.StatusInsufficientStorage, "InsufficientStorage", "The server has no room left to store the change, which was not made. What is stored is not affected.")
 	}
 	return faultf(http.StatusInternalServerError, "InternalServerError", "The server has failed. Its log says more under the request id.")
 }

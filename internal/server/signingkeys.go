@@ -29,6 +29,9 @@ func (k signingKeys) Rotate(ctx context.Context, c directory.Caller) (arm.Signin
 	key, err := k.ring.Rotate(ctx, c.TenantID, func(ctx context.Context, tx *db.Tx, key keys.Key) error {
 		return k.directory.Record(ctx, tx, c, directory.Event{Action: "Entente.Federation/signingKeys/rotate/action", Object: directory.SigningKeyObject, TargetID: key.ID})
 	})
+	if db.IsFull(err) {
+		err = &directory.Error{Kind: directory.Full, Object: directory.SigningKeyObject, Err: err}
+	}
 	return shownKey(key), err
 }
 
