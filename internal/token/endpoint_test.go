@@ -271,6 +271,7 @@ func TestBody(t *testing.T) {
 		{"empty", "", form, "", 900144, 400},
 		{"JSON", `{"grant_type":"client_credentials"}`, "application/json", "", 9002313, 400},
 		{"no type", good, "", "", 9002313, 400},
+		{"another charset", good, form + "; charset=utf-16", "", 9002313, 400},
 		{"repeated client", good + "&client_id=" + w.clientID, form, "", 9002313, 400},
 		{"repeated scope", "scope=&" + good, form, "", 9002313, 400},
 		{"repeated field nobody knows", good + "&a=1&a=1", form, "", 9002313, 400},

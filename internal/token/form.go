@@ -27,15 +27,24 @@ const (
 type form map[string]string
 
 // readForm reads an application/x-www-form-urlencoded body. Fields without
-// value count as absent, and no field may be there twice (RFC 6749 section
-// 3.2), because two readers would take two different ones. The query of the
-// URL is not looked at. Errors are *exchange.Error.
+// value count as absent. No field may be there twice (RFC 6749 section 3.2), nor
+// a header that says how to read them, because two readers would take two
+// different ones. The query of the URL is not looked at. Errors are *exchange.Error.
 func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	refuse := func(reason exchange.Reason, format string, args ...any) (form, error) {
 		return nil, &exchange.Error{Reason: reason, Err: fmt.Errorf(format, args...)}
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
-		return refuse(formMalformed, "content type %.80q is not a form", r.Header.Get("Content-Type"))
+	for _, name := range []string{"Content-Type", "Authorization"} {
+		if len(r.Header.Values(name)) > 1 {
+			return refuse(formMalformed, "header %s is repeated", name)
+		}
+	}
+	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if charset := parameters["charset"]; err != nil || media != "application/x-www-form-urlencoded" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return refuse(formMalformed, "content type %.80q is not a form in UTF-8", r.Header.Get("Content-Type"))
+	}
+	if r.ContentLength > maxBody {
+		return refuse(formTooLarge, "body has %d bytes", r.ContentLength)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {

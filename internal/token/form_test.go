@@ -2,8 +2,10 @@ package token
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/entente-id/entente/internal/exchange"
@@ -38,6 +40,40 @@ func FuzzReadForm(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Of two headers that say how to read a form, or who sends it, a proxy may have
+// taken the other one.
+func TestRepeatedHeaders(t *testing.T) {
+	for name, value := range map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Authorization": "Basic eDp5", "Content-Encoding": "identity"} {
+		r := httptest.NewRequest(http.MethodPost, "/x/oauth2/v2.0/token", strings.NewReader("a=1"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header[name] = []string{value}
+		if _, err := readForm(httptest.NewRecorder(), r); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		r.Header[name] = []string{value, value}
+		if f, err := readForm(httptest.NewRecorder(), r); err == nil {
+			t.Errorf("%s twice: %v", name, f)
+		}
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+func TestLargeBodyIsNotReadAtAll(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/x/oauth2/v2.0/token", unread{t})
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.ContentLength = maxBody + 1
+	if _, err := readForm(httptest.NewRecorder(), r); err == nil {
+		t.Error("taken")
+	}
 }
 
 func TestCapabilities(t *testing.T) {

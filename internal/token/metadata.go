@@ -132,7 +132,7 @@ type instance struct {
 }
 
 // tenantSegment is what may be repeated as a tenant.
-var tenantSegment = regexp.MustCompile(`^/([A-Za-z0-9.-]{1,253})(?:/|$)`)
+var tenantSegment = regexp.MustCompile(`^/([A-Za-z0-9][A-Za-z0-9.-]{0,252})(?:/|$)`)
 
 // instance answers whether an authorization endpoint is one of ours.
 func (s *Surface) instance(w http.ResponseWriter, r *http.Request, _ target) error {
