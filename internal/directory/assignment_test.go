@@ -183,15 +183,17 @@ func TestRoleAssignmentInParallel(t *testing.T) {
 func TestRoleAssignmentAndGroupInParallel(t *testing.T) {
 	each(t, func(w *world) {
 		c := w.client("holder")
-		for range 10 {
+		for range 20 {
 			g := w.group("g")
 			var wg sync.WaitGroup
-			wg.Go(func() {
-				_, err := w.dir.AddRoleAssignment(w.ctx(), w.system, directory.RoleAssignment{Name: uuid.NewString(), Scope: g.Scope(), DefinitionID: roles.Reader, PrincipalID: c.PrincipalID})
-				if err != nil && kindOf(err) != string(directory.NotFound) {
-					t.Errorf("add: %v", err)
-				}
-			})
+			for _, role := range []string{roles.Reader, roles.Contributor, roles.Owner, roles.UserAccessAdministrator, roles.ManagedIdentityOperator} {
+				wg.Go(func() {
+					_, err := w.dir.AddRoleAssignment(w.ctx(), w.system, directory.RoleAssignment{Name: uuid.NewString(), Scope: g.Scope(), DefinitionID: role, PrincipalID: c.PrincipalID})
+					if err != nil && kindOf(err) != string(directory.NotFound) {
+						t.Errorf("add: %v", err)
+					}
+				})
+			}
 			wg.Go(func() {
 				if err := w.dir.DeleteGroup(w.ctx(), w.system, w.subscription, "g"); err != nil {
 					t.Errorf("delete: %v", err)

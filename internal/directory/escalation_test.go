@@ -154,7 +154,16 @@ func TestEscalation(t *testing.T) {
 				return w.dir.UpdateServicePrincipal(w.ctx(), by.Caller, directory.Ref{ID: machine.PrincipalID}, directory.PrincipalEdit{Enabled: ptr(false)})
 			})
 		}
-		// A right on one issuer is none on the URL that the founder's credential names.
+		// A right on one issuer, there or not yet there, is none on the URL that the founder's credential names.
+		future := w.holder("administrator of what is not there", roles.FederationAdministrator, "/providers/Entente.Federation/issuers/future")
+		add("adopt the founder's issuer under a name of one's own", func() error {
+			_, _, err := w.dir.PutIssuer(w.ctx(), future.Caller, directory.Issuer{Name: "future", URL: issuerURL, KeySource: directory.UploadedKeys, KeySet: keySet})
+			return err
+		})
+		add("make an issuer under a name of one's own", func() error {
+			_, _, err := w.dir.PutIssuer(w.ctx(), future.Caller, directory.Issuer{Name: "FUTURE", URL: "https://future.example", KeySource: directory.UploadedKeys, KeySet: keySet})
+			return err
+		})
 		for _, name := range []string{"mine2", "prod", "MINE-2"} {
 			add("adopt the founder's issuer as "+name, func() error {
 				_, _, err := w.dir.PutIssuer(w.ctx(), issuerAdmin.Caller, directory.Issuer{Name: name, URL: issuerURL, KeySource: directory.UploadedKeys, KeySet: keySet})

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -176,6 +177,9 @@ func (a *act) adoptIssuer(i Issuer) (Issuer, error) {
 	return old, err
 }
 
+// ensureAttempts is how often an issuer may be removed under the hands of whoever needs it.
+const ensureAttempts = 10
+
 // implicitPrefix begins the names of implicit issuers; nobody else's.
 const implicitPrefix = "auto-"
 
@@ -187,11 +191,23 @@ func implicitName(url string) string {
 // ensureIssuer makes the object of an issuer that a credential names, with
 // discovery, if it is not there, and locks it if it is: it cannot go away
 // before the credential is there.
+//
+// The conflict names no index: with the one on URLs alone, two that make the
+// same issuer at once meet on PostgreSQL at the one on names.
 func (a *act) ensureIssuer(tenantID, url string) error {
-	_, err := exec(a, a.tx, `INSERT INTO issuers (id, tenant_id, name_key, name, url, key_source, jwks_uri, key_set, algorithms, ca_pem, many_audiences, implicit, revision, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, '', '', '[]', '', 0, 1, 1, $7, $7) ON CONFLICT (tenant_id, url) DO UPDATE SET url = excluded.url`,
-		newID(), tenantID, fold(implicitName(url)), implicitName(url), url, string(DiscoveredKeys), millis(a.at))
-	return err
+	for range ensureAttempts {
+		made, err := exec(a, a.tx, `INSERT INTO issuers (id, tenant_id, name_key, name, url, key_source, jwks_uri, key_set, algorithms, ca_pem, many_audiences, implicit, revision, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, '', '', '[]', '', 0, 1, 1, $7, $7) ON CONFLICT DO NOTHING`,
+			newID(), tenantID, fold(implicitName(url)), implicitName(url), url, string(DiscoveredKeys), millis(a.at))
+		if err != nil || made > 0 {
+			return err
+		}
+		locked, err := exec(a, a.tx, `UPDATE issuers SET name = name WHERE tenant_id = $1 AND url = $2`, tenantID, url)
+		if err != nil || locked > 0 {
+			return err
+		} // else it went away between the two
+	}
+	return fmt.Errorf("the issuer %q comes and goes", url)
 }
 
 func (a *act) updateIssuer(i Issuer) error {

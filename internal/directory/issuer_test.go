@@ -218,31 +218,43 @@ func TestIssuersInPages(t *testing.T) {
 	})
 }
 
-// While an issuer is removed and set again, every credential that was accepted has one.
+// While an issuer is removed, every credential that is accepted has one. The
+// first credentials of an issuer at once make one.
 func TestIssuerAndCredentialInParallel(t *testing.T) {
 	each(t, func(w *world) {
-		c := w.client("a")
-		for round := range 10 {
-			url := fmt.Sprintf("https://round%d.example", round)
-			_, _, err := w.dir.PutIssuer(w.ctx(), w.admin, directory.Issuer{Name: "prod", URL: url})
-			w.ok(err)
-			s := spec(fmt.Sprintf("name%d", round))
-			s.Issuer = url
+		var clients []client
+		for i := range 6 {
+			clients = append(clients, w.client(fmt.Sprintf("client%d", i)))
+		}
+		for round := range 24 {
+			if round%2 == 0 {
+				_, _, err := w.dir.PutIssuer(w.ctx(), w.admin, directory.Issuer{Name: "prod", URL: issuerURL})
+				w.ok(err)
+			}
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				if err := w.dir.RemoveIssuer(w.ctx(), w.admin, "prod"); err != nil {
+				for range round % 8 { // some time goes by
+					w.dir.RemoveIssuer(w.ctx(), w.admin, "none")
+				}
+				if err := w.dir.RemoveIssuer(w.ctx(), w.admin, "prod"); err != nil && round%2 == 0 {
 					t.Errorf("remove: %v", err)
 				}
 			})
-			wg.Go(func() {
-				if _, err := w.dir.AddCredential(w.ctx(), w.system, c.parent(), s); err != nil {
-					t.Errorf("add: %v", err)
-				}
-			})
-			wg.Wait()
-			if m := w.match(c.AppID, s); m.Miss != credential.Hit || m.Issuer.ID == "" {
-				w.Fatalf("the credential matches as %+v", m)
+			for _, c := range clients {
+				wg.Go(func() {
+					if _, err := w.dir.AddCredential(w.ctx(), w.system, c.parent(), spec("one")); err != nil {
+						t.Errorf("add: %v", err)
+					}
+				})
 			}
+			wg.Wait()
+			for _, c := range clients {
+				if m := w.match(c.AppID, spec("one")); m.Miss != credential.Hit || m.Issuer.ID == "" {
+					w.Fatalf("round %d: the credential matches as %+v", round, m)
+				}
+				w.ok(w.dir.RemoveCredential(w.ctx(), w.system, c.parent(), "one"))
+			}
+			w.ok(w.dir.Purge(w.ctx()))
 		}
 	})
 }

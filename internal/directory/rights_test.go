@@ -294,6 +294,43 @@ func TestRightsAreReadLive(t *testing.T) {
 	})
 }
 
+// Whoever may not look is told the same of what is there and of what is not.
+func TestNobodyProbesForIDs(t *testing.T) {
+	each(t, func(w *world) {
+		nobody := w.client("nobody").Caller
+		w.otherTenant()
+		c := w.client("there")
+		g := w.grant(c.PrincipalID, "Application.Read.All")
+		a := w.assign(c.PrincipalID, roles.Reader, "/")
+		w.ok(w.dir.DeleteApplication(w.ctx(), w.system, w.client("deleted").ref()))
+		none := func(_ any, err error) error { return err }
+		for _, id := range []string{c.app.ID, c.principal.ID, c.AppID, g.ID, a.Name, uuid.NewString()} {
+			ref := directory.Ref{ID: id}
+			for name, err := range map[string]error{
+				"application":              none(w.dir.Application(w.ctx(), nobody, ref)),
+				"update application":       none(w.dir.UpdateApplication(w.ctx(), nobody, ref, func(*directory.Application) error { return nil })),
+				"delete application":       w.dir.DeleteApplication(w.ctx(), nobody, ref),
+				"restore application":      none(w.dir.RestoreApplication(w.ctx(), nobody, id)),
+				"add credential":           none(w.dir.AddCredential(w.ctx(), nobody, directory.Parent{Application: &ref}, spec("one"))),
+				"remove secret":            w.dir.RemoveSecret(w.ctx(), nobody, ref, id),
+				"create service principal": none(w.dir.CreateServicePrincipal(w.ctx(), nobody, directory.NewPrincipal{AppID: id})),
+				"service principal":        none(w.dir.ServicePrincipal(w.ctx(), nobody, ref)),
+				"update service principal": w.dir.UpdateServicePrincipal(w.ctx(), nobody, ref, directory.PrincipalEdit{}),
+				"delete service principal": w.dir.DeleteServicePrincipal(w.ctx(), nobody, directory.Ref{AppID: id}),
+				"grant":                    none(w.dir.AddGrant(w.ctx(), nobody, directory.Grant{PrincipalID: id, ResourceID: id})),
+				"remove grant":             w.dir.RemoveGrant(w.ctx(), nobody, c.PrincipalID, id),
+				"assign":                   none(w.dir.AddRoleAssignment(w.ctx(), nobody, directory.RoleAssignment{Name: uuid.NewString(), Scope: "/", DefinitionID: roles.Reader, PrincipalID: id})),
+				"remove assignment":        none(w.dir.RemoveRoleAssignment(w.ctx(), nobody, "/", id)),
+				"issuer":                   none(w.dir.Issuer(w.ctx(), nobody, id)),
+			} {
+				if kindOf(err) != string(directory.Forbidden) {
+					w.Errorf("%s %q: got %v", name, id, err)
+				}
+			}
+		}
+	})
+}
+
 func TestCallersThatAreNone(t *testing.T) {
 	each(t, func(w *world) {
 		for name, c := range map[string]directory.Caller{
