@@ -62,8 +62,10 @@ func TestClients(t *testing.T) {
 		w.mayManage(t, who.workload)
 	}
 	for name, test := range map[string]func(*testing.T, *town){
-		"MSAL for Go": testMSAL,
-		"Terraform":   testTerraform,
+		"azure identity for Node": testAzureIdentityForNode,
+		"arm-msi for Node":        testARMClientForNode,
+		"MSAL for Go":             testMSAL,
+		"Terraform":               testTerraform,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
