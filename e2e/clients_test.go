@@ -66,6 +66,7 @@ func TestClients(t *testing.T) {
 		"arm-msi for Node":        testARMClientForNode,
 		"MSAL for Go":             testMSAL,
 		"Terraform":               testTerraform,
+		"verifiers":               testVerifiers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
