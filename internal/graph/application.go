@@ -2,7 +2,7 @@ package graph
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -104,8 +104,24 @@ type appRoleBody struct {
 	Value       string   `json:"value"`
 	DisplayName string   `json:"displayName"`
 	Description string   `json:"description"`
-	Enabled     *bool    `json:"isEnabled"`
+	Enabled     *truth   `json:"isEnabled"`
 	MemberTypes []string `json:"allowedMemberTypes"`
+}
+
+// truth is a boolean that may stand in quotation marks, as it does in what the
+// help of az tells people to send ("az ad app create --app-roles").
+type truth bool
+
+func (t *truth) UnmarshalJSON(data []byte) error {
+	switch strings.ToLower(string(data)) {
+	case `true`, `"true"`:
+		*t = true
+	case `false`, `"false"`:
+		*t = false
+	default:
+		return fmt.Errorf("%.20q is neither true nor false", data)
+	}
+	return nil
 }
 
 // The members that Graph itself sets.
@@ -193,7 +209,7 @@ func (b *applicationBody) apply(a *directory.Application) error {
 		for _, r := range b.AppRoles.value {
 			a.AppRoles = append(a.AppRoles, directory.AppRole{
 				ID: strings.ToLower(r.ID), Value: r.Value, DisplayName: r.DisplayName, Description: r.Description,
-				Enabled: r.Enabled == nil || *r.Enabled, MemberTypes: r.MemberTypes,
+				Enabled: r.Enabled == nil || bool(*r.Enabled), MemberTypes: r.MemberTypes,
 			})
 		}
 	}
@@ -270,8 +286,7 @@ func (c *call) createApplication(b applicationBody) (answer, error) {
 	return c.created(applicationSet, applicationObject(a, c.tenant.Domain, madeAt(a.CreatedAt)), "directoryObjects/"+a.ID+"/Microsoft.DirectoryServices.Application", err)
 }
 
-// updateApplication changes an application; by uniqueName and with "Prefer:
-// create-if-missing" it makes one that is not there
+// updateApplication changes an application, or upserts one by its uniqueName
 // (https://learn.microsoft.com/graph/api/application-upsert).
 func (c *call) updateApplication(b applicationBody) (answer, error) {
 	if err := b.check(c.caller.PrincipalID); err != nil {
@@ -281,41 +296,18 @@ func (c *call) updateApplication(b applicationBody) (answer, error) {
 		_, err := c.Directory.UpdateApplication(c, c.caller, c.ref, b.apply)
 		return err
 	}
-	err := update()
-	if c.ref.UniqueName == "" || !c.createsMissing() || !missing(err, directory.ApplicationObject) {
-		return noContent(err)
+	if c.ref.UniqueName == "" {
+		return noContent(update())
 	}
-	if b.UniqueName.set && b.UniqueName.value != c.ref.UniqueName {
-		return answer{}, requestBad("The uniqueName of the body is not the one of the request URI.")
-	}
-	b.UniqueName = opt[string]{set: true, value: c.ref.UniqueName}
-	made, err := c.createApplication(b)
-	if e, ok := errors.AsType[*directory.Error](err); ok && e.Kind == directory.Exists && e.Field == "uniqueName" {
-		if updated := update(); !missing(updated, directory.ApplicationObject) { // somebody else has just made it
-			return noContent(updated)
+	return c.upsert(directory.ApplicationObject, update, func() (answer, error) {
+		if b.UniqueName.set && b.UniqueName.value != c.ref.UniqueName {
+			return answer{}, requestBad("The uniqueName of the body is not the one of the request URI.")
 		}
-	}
-	return made, err
+		b.UniqueName = opt[string]{set: true, value: c.ref.UniqueName}
+		return c.createApplication(b)
+	})
 }
 
 func (c *call) deleteApplication() (answer, error) {
 	return noContent(c.Directory.DeleteApplication(c, c.caller, c.ref))
-}
-
-// createsMissing says whether the client wants an update to make what is not there.
-func (c *call) createsMissing() bool {
-	for _, header := range c.r.Header.Values("Prefer") {
-		for preference := range strings.SplitSeq(header, ",") {
-			if strings.EqualFold(strings.TrimSpace(preference), "create-if-missing") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// missing says whether an object of that type was not there.
-func missing(err error, o directory.Object) bool {
-	e, ok := errors.AsType[*directory.Error](err)
-	return ok && e.Kind == directory.NotFound && e.Object == o
 }

@@ -144,8 +144,7 @@ func (c *call) createPrincipal(b principalBody) (answer, error) {
 	return c.created(principalSet, principalObject(p), "directoryObjects/"+p.ID+"/Microsoft.DirectoryServices.ServicePrincipal", err)
 }
 
-// updatePrincipal changes a service principal; by appId and with "Prefer:
-// create-if-missing" it makes one that is not there
+// updatePrincipal changes a service principal, or upserts one by its appId
 // (https://learn.microsoft.com/graph/api/serviceprincipal-upsert).
 func (c *call) updatePrincipal(b principalBody) (answer, error) {
 	if err := b.check(c.caller.PrincipalID); err != nil {
@@ -161,12 +160,14 @@ func (c *call) updatePrincipal(b principalBody) (answer, error) {
 	if b.AssignmentRequired.given() {
 		edit.AssignmentRequired = &b.AssignmentRequired.value
 	}
-	err := c.Directory.UpdateServicePrincipal(c, c.caller, c.ref, edit)
-	if c.ref.AppID != "" && c.createsMissing() && missing(err, directory.PrincipalObject) {
+	update := func() error { return c.Directory.UpdateServicePrincipal(c, c.caller, c.ref, edit) }
+	if c.ref.AppID == "" {
+		return noContent(update())
+	}
+	return c.upsert(directory.PrincipalObject, update, func() (answer, error) {
 		b.AppID = opt[string]{set: true, value: c.ref.AppID}
 		return c.createPrincipal(b)
-	}
-	return noContent(err)
+	})
 }
 
 func (c *call) deletePrincipal() (answer, error) {

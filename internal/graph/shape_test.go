@@ -76,7 +76,8 @@ func testApplicationMembers(t *testing.T, w *world) {
 		"identifierUris": ["api://all"], "tags": ["t"], "isFallbackPublicClient": true, "serviceManagementReference": "ref", "tokenEncryptionKeyId": null,
 		"owners@odata.bind": ["https://graph.microsoft.com/v1.0/directoryObjects/`+w.callers[admin].PrincipalID+`"],
 		"api": {"requestedAccessTokenVersion": 2, "acceptMappedClaims": true, "knownClientApplications": ["`+nowhere+`"]},
-		"appRoles": [{"id": "D1C2ADE8-0000-4000-8000-6D06B947C66F", "value": "Read.All", "displayName": "Read", "description": "Reads", "allowedMemberTypes": ["Application"], "isEnabled": true}],
+		"appRoles": [{"id": "D1C2ADE8-0000-4000-8000-6D06B947C66F", "value": "Read.All", "displayName": "Read", "description": "Reads", "allowedMemberTypes": ["Application"], "isEnabled": true},
+			{"id": "`+nowhere+`", "value": "Write.All", "allowedMemberTypes": ["User"], "isEnabled": "false"}],
 		"web": {"redirectUris": ["https://x.example/cb"], "implicitGrantSettings": {"enableIdTokenIssuance": true}},
 		"spa": {"redirectUris": []}, "publicClient": {"redirectUris": ["http://localhost"]},
 		"optionalClaims": {"idToken": [{"name": "auth_time", "essential": false}]},
@@ -96,7 +97,8 @@ func testApplicationMembers(t *testing.T, w *world) {
 	check(`"AzureADMultipleOrgs"`, "signInAudience")
 	check(`true`, "isFallbackPublicClient")
 	check(`{"acceptMappedClaims":true,"knownClientApplications":["`+nowhere+`"],"oauth2PermissionScopes":[],"preAuthorizedApplications":[],"requestedAccessTokenVersion":2}`, "api")
-	check(`[{"allowedMemberTypes":["Application"],"description":"Reads","displayName":"Read","id":"d1c2ade8-0000-4000-8000-6d06b947c66f","isEnabled":true,"origin":"Application","value":"Read.All"}]`, "appRoles")
+	check(`[{"allowedMemberTypes":["Application"],"description":"Reads","displayName":"Read","id":"d1c2ade8-0000-4000-8000-6d06b947c66f","isEnabled":true,"origin":"Application","value":"Read.All"},`+
+		`{"allowedMemberTypes":["User"],"description":null,"displayName":null,"id":"`+nowhere+`","isEnabled":false,"origin":"Application","value":"Write.All"}]`, "appRoles")
 	check(`{"homePageUrl":null,"implicitGrantSettings":{"enableAccessTokenIssuance":false,"enableIdTokenIssuance":true},"logoutUrl":null,"redirectUriSettings":[],"redirectUris":["https://x.example/cb"]}`, "web")
 
 	// A change of a part leaves the rest, and null is the default.

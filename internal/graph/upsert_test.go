@@ -66,26 +66,30 @@ func testUpsert(t *testing.T, w *world) {
 func TestUpsertRaces(t *testing.T) { onEngines(t, testUpsertRaces) }
 
 func testUpsertRaces(t *testing.T, w *world) {
-	var group sync.WaitGroup
-	statuses := make([]int, 10)
-	for i := range statuses {
-		group.Go(func() {
-			statuses[i] = w.do(admin, "PATCH", "/applications(uniqueName='one')", m{"displayName": fmt.Sprint(i)}, createIfMissing).status
-		})
-	}
-	group.Wait()
-	made := 0
-	for _, status := range statuses {
-		switch status {
-		case 201:
-			made++
-		case 204:
-		default:
-			t.Errorf("status %d", status)
+	_, appID := w.application(admin, "app")
+	for path, body := range map[string]func(int) m{
+		"/applications(uniqueName='one')":           func(i int) m { return m{"displayName": fmt.Sprint(i)} },
+		"/servicePrincipals(appId='" + appID + "')": func(i int) m { return m{"tags": []string{fmt.Sprint(i)}} },
+	} {
+		var group sync.WaitGroup
+		statuses := make([]int, 10)
+		for i := range statuses {
+			group.Go(func() { statuses[i] = w.do(admin, "PATCH", path, body(i), createIfMissing).status })
 		}
-	}
-	if made != 1 {
-		t.Errorf("%d were made", made)
+		group.Wait()
+		made := 0
+		for _, status := range statuses {
+			switch status {
+			case 201:
+				made++
+			case 204:
+			default:
+				t.Errorf("%s: status %d", path, status)
+			}
+		}
+		if made != 1 {
+			t.Errorf("%s: %d were made", path, made)
+		}
 	}
 }
 
