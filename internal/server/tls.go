@@ -59,7 +59,7 @@ func (c *certificates) reload() error {
 	for i, file := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(file)
 		if err != nil {
-			return err
+			return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
 		}
 		stamp[i] = info.ModTime()
 	}

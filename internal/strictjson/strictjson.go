@@ -49,8 +49,8 @@ func walk(data []byte, shallow bool) (Object, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("JSON: not valid UTF-8")
 	}
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
-		return nil, fmt.Errorf("JSON: %w", err)
+	if !json.Valid(data) {
+		return nil, fmt.Errorf("JSON: %w", json.Unmarshal(data, new(json.RawMessage))) // which says where
 	}
 	w := walker{data: data, left: maxValues, shallow: shallow}
 	if err := w.value(1); err != nil {
