@@ -35,10 +35,17 @@ func (d Definition) Allows(action string) bool {
 	named := strings.HasPrefix(action, reserved)
 	grants := func(p string) bool {
 		p = lower(p)
-		return (!named || strings.HasPrefix(p, reserved)) && match(p, action)
+		return (!named || strings.HasPrefix(p, reserved)) && names(p, action)
 	}
-	takes := func(p string) bool { return match(lower(p), action) }
+	takes := func(p string) bool { return names(lower(p), action) }
 	return slices.ContainsFunc(d.Actions, grants) && !slices.ContainsFunc(d.NotActions, takes)
+}
+
+// names reports whether a pattern names an action. Between slashes a star may
+// also stand for no segment at all: Azure's own Managed Identity Operator reads
+// identities by ".../userAssignedIdentities/*/read".
+func names(pattern, action string) bool {
+	return match(pattern, action) || strings.Contains(pattern, "/*/") && match(strings.ReplaceAll(pattern, "/*/", "/"), action)
 }
 
 // ReachesReserved reports whether any pattern of d grants reserved actions.

@@ -135,6 +135,7 @@ CREATE TABLE credentials (
 );
 CREATE UNIQUE INDEX credentials_name ON credentials (parent_id, name_key);
 CREATE UNIQUE INDEX credentials_pair ON credentials (parent_id, issuer, subject);
+CREATE INDEX credentials_issuer ON credentials (tenant_id, issuer);
 
 CREATE TABLE issuers (
 	id TEXT PRIMARY KEY,
