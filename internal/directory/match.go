@@ -126,6 +126,9 @@ func (c Credential) Trust() credential.Trust {
 // nearMisses is how many of a parent's credentials are looked at to say what was wrong; a match costs the same however many there are.
 const nearMisses = 100
 
+// sameLengthText has its limit in the text, because SQLite parses a statement anew each time when that is a parameter.
+var sameLengthText = fmt.Sprintf(`SELECT subject FROM (SELECT subject FROM credentials WHERE parent_id = $1 AND issuer = $2 ORDER BY subject LIMIT %d) AS first WHERE length(subject) = $3`, nearMisses)
+
 // missed says what of an assertion no credential of a parent has. Strangers can
 // have it asked as often as they like, so no more comes out of the database
 // than can be another case of the subject.
@@ -137,8 +140,7 @@ func (d *Directory) missed(ctx context.Context, parentID string, a credential.As
 		t.Issuer = a.Issuer
 		err = r.Scan(&t.Subject)
 		return t, err
-	}, `SELECT subject FROM (SELECT subject FROM credentials WHERE parent_id = $1 AND issuer = $2 ORDER BY subject LIMIT $3) AS first WHERE length(subject) = $4`,
-		parentID, a.Issuer, nearMisses, utf8.RuneCountInString(a.Subject))
+	}, sameLengthText, parentID, a.Issuer, utf8.RuneCountInString(a.Subject))
 	if err != nil {
 		return "", err
 	}
