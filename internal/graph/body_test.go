@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/entente-id/entente/internal/directory"
 )
 
 func compress(t *testing.T, data string) []byte {
@@ -73,11 +75,11 @@ func FuzzBody(f *testing.F) {
 		if decode(data, &b) != nil {
 			return
 		}
-		a := zeroApplication()
+		var a directory.Application
 		if b.check("") != nil || b.apply(&a) != nil {
 			return
 		}
-		if _, err := json.Marshal(applicationObject(a, "", "")); err != nil {
+		if text, err := encode(applicationObject(a, "", "")); err != nil || !json.Valid(text) {
 			t.Fatalf("%s cannot be shown: %v", data, err)
 		}
 		if err := b.apply(&a); err != nil {

@@ -18,37 +18,50 @@ type member struct {
 	value any
 }
 
-// MarshalJSON writes the members in their order.
-func (o object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, err := encode(m.name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := encode(m.value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
-
 // encode writes JSON as Graph does, with &, < and > as they are.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	err := encodeTo(&b, v)
+	return b.Bytes(), err
+}
+
+// encodeTo writes objects itself. Were they each a json.Marshaler, what one
+// holds would be read again for every other one around it.
+func encodeTo(b *bytes.Buffer, v any) error {
+	switch v := v.(type) {
+	case object:
+		return encodeEach(b, "{}", v, func(m member) error {
+			if err := encodeTo(b, m.name); err != nil {
+				return err
+			}
+			b.WriteByte(':')
+			return encodeTo(b, m.value)
+		})
+	case []object:
+		return encodeEach(b, "[]", v, func(o object) error { return encodeTo(b, o) })
+	}
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - len("\n")) // which Encode adds
+	return nil
+}
+
+// encodeEach writes items between brackets.
+func encodeEach[T any](b *bytes.Buffer, brackets string, items []T, item func(T) error) error {
+	b.WriteByte(brackets[0])
+	for i := range items {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := item(items[i]); err != nil {
+			return err
+		}
+	}
+	b.WriteByte(brackets[1])
+	return nil
 }
 
 // only keeps the named members.

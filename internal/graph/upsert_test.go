@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-
-	"github.com/entente-id/entente/internal/directory"
 )
-
-func zeroApplication() directory.Application { return directory.Application{} }
 
 const createIfMissing = "Prefer: create-if-missing"
 
