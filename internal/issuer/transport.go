@@ -146,7 +146,8 @@ func get(ctx context.Context, client *http.Client, address string) ([]byte, http
 	if err != nil {
 		return nil, nil, &Error{Kind: InvalidDocument, Detail: "the address cannot be asked", Err: err}
 	}
-	request.Header.Set("Accept", "application/json")
+	// kube-apiserver answers 406 to whoever names types and leaves out the one of RFC 7517 section 8.5.2 for its key set.
+	request.Header.Set("Accept", "application/json, application/jwk-set+json, */*;q=0.1")
 	request.Header.Set("User-Agent", "entente")
 	response, err := client.Do(request)
 	if err != nil {

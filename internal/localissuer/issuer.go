@@ -205,14 +205,20 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request, d Document) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
+	contentType := "application/json"
+	if d == Keys {
+		contentType = "application/jwk-set+json"
+	}
+	if !acceptable(r, contentType) {
+		http.Error(w, "406: Not Acceptable\n\nAvailable representations: "+contentType, http.StatusNotAcceptable)
+		return
+	}
 	i.mu.Lock()
 	f := i.faults
-	contentType := "application/json"
 	if d == Discovery {
 		i.nDiscovery++
 	} else {
 		i.nKeys++
-		contentType = "application/jwk-set+json"
 	}
 	i.mu.Unlock()
 	w.Header().Set("Content-Type", contentType)
@@ -226,4 +232,20 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request, d Document) {
 		body = i.document(d, f)
 	}
 	f.answer(w, r, body)
+}
+
+// acceptable says whether the client takes documents of a type. kube-apiserver
+// compares the names alone: it knows no application/* and no q.
+func acceptable(r *http.Request, contentType string) bool {
+	accept := r.Header.Get("Accept")
+	if accept == "" {
+		return true
+	}
+	for _, one := range strings.Split(accept, ",") {
+		name, _, _ := strings.Cut(one, ";")
+		if name = strings.TrimSpace(name); name == "*/*" || name == contentType {
+			return true
+		}
+	}
+	return false
 }

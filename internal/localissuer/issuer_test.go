@@ -76,6 +76,33 @@ func TestOtherRequests(t *testing.T) {
 	}
 }
 
+// A client that asks for JSON only gets no keys of a cluster.
+func TestAccept(t *testing.T) {
+	i := newIssuer(t)
+	for _, tt := range []struct {
+		accept          string
+		discovery, keys int
+	}{
+		{"", 200, 200},
+		{"*/*", 200, 200},
+		{"text/html, */*;q=0.8", 200, 200},
+		{"application/json", 200, 406},
+		{"application/jwk-set+json", 406, 200},
+		{"application/json, application/jwk-set+json;q=0.5", 200, 200},
+		{"application/*", 406, 406},
+	} {
+		for path, want := range map[string]int{"/.well-known/openid-configuration": tt.discovery, "/openid/v1/jwks": tt.keys} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Header.Set("Accept", tt.accept)
+			w := httptest.NewRecorder()
+			i.Handler().ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%s with Accept: %q: %d, want %d", path, tt.accept, w.Code, want)
+			}
+		}
+	}
+}
+
 func TestPaths(t *testing.T) {
 	for name, tt := range map[string]struct {
 		config   Config
