@@ -118,6 +118,33 @@ func TestFileIsPrivateAndReopens(t *testing.T) {
 	}
 }
 
+func TestSnapshotIsPrivateAndWhole(t *testing.T) {
+	ctx := t.Context()
+	d, path := open(t)
+	if err := d.Update(ctx, func(tx *sql.Tx) error { return addTenant(ctx, tx, "kept") }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the one of a migration that failed is replaced
+		if err := d.snapshot(ctx, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path += ".before-7"
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("got mode %v (%v), want 0600", info.Mode(), err)
+	}
+	again, err := Open(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	var n int
+	if err := again.Read().QueryRowContext(ctx, `SELECT count(*) FROM tenants WHERE id = $1`, "kept").Scan(&n); err != nil || n != 1 {
+		t.Errorf("got %d rows (%v), want the row of the original", n, err)
+	}
+}
+
 func TestNewerSchemaIsRefused(t *testing.T) {
 	ctx := t.Context()
 	d, path := open(t)

@@ -102,6 +102,11 @@ func (d *DB) snapshot(ctx context.Context, version int) error {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("snapshot before migration: %w", err)
 	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // as private as the database itself
+	if err != nil {
+		return fmt.Errorf("snapshot before migration: %w", err)
+	}
+	f.Close()
 	if _, err := d.write.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil {
 		return fmt.Errorf("snapshot before migration: %w", err)
 	}
