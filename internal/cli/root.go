@@ -32,6 +32,7 @@ const (
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // so that a second one ends the process at once
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
