@@ -189,7 +189,7 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	if !r.has(mayRead...) {
 		w.add(`id IN (SELECT object_id FROM owners WHERE principal_id = ?)`, c.PrincipalID)
 	}
-	w.shared("applications", f, page)
+	w.shared("applications", f)
 	if f.IdentifierURI != nil {
 		w.add(`id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?)`, c.TenantID, *f.IdentifierURI)
 	}
@@ -197,11 +197,17 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 		w.add(`unique_name = ?`, *f.UniqueName)
 	}
 	w.never(f.PrincipalKind, f.ParentObjectID)
+	total, err := page.total(ctx, d.DB.Read(), "applications", w)
+	if err != nil {
+		return Paged[Application]{}, err
+	}
+	w.after("applications", page)
 	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM applications WHERE `+w.text()+` ORDER BY name_sort, id LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Application]{}, err
 	}
 	p := paged(items, page, func(a Application) string { return pageKey(a.DisplayName, a.ID) })
+	p.Total = total
 	return p, fill(ctx, d.DB.Read(), p.Items)
 }
 

@@ -90,8 +90,14 @@ func (d *Directory) Credentials(ctx context.Context, c Caller, ref Parent, page 
 	if err != nil {
 		return Paged[Credential]{}, err
 	}
+	total, err := page.total(ctx, d.DB.Read(), "credentials", where{conditions: []string{`parent_id = $1`}, args: []any{p.id}})
+	if err != nil {
+		return Paged[Credential]{}, err
+	}
 	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE parent_id = $1 AND name_key > $2 ORDER BY name_key LIMIT $3`, p.id, page.After, page.limit()+1)
-	return paged(items, page, func(c Credential) string { return p.nameKey(c.Name) }), err
+	found := paged(items, page, func(c Credential) string { return p.nameKey(c.Name) })
+	found.Total = total
+	return found, err
 }
 
 // Credential reads one by its id or name.

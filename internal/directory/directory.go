@@ -60,12 +60,14 @@ func (d *Directory) log() *slog.Logger {
 type Page struct {
 	After string
 	Limit int
+	Count bool // also say how long a list of applications, service principals or credentials is
 }
 
 // Paged is one page of a list. Next is empty on the last one.
 type Paged[T any] struct {
 	Items []T
 	Next  string
+	Total int // how long the list is, when Page.Count asked for it
 }
 
 // The sizes of a page.
@@ -79,6 +81,18 @@ func (p Page) limit() int {
 		return DefaultPage
 	}
 	return min(p.Limit, MaxPage)
+}
+
+// total counts the rows of a list, before the condition that starts the page is added.
+func (p Page) total(ctx context.Context, q db.Querier, tables string, w where) (int, error) {
+	if !p.Count {
+		return 0, nil
+	}
+	n, err := query(ctx, q, scanInt, `SELECT count(*) FROM `+tables+` WHERE `+w.text(), w.args...)
+	if err != nil || len(n) == 0 {
+		return 0, err
+	}
+	return n[0], nil
 }
 
 // paged cuts items, of which one more than the page holds was read, to a page.

@@ -62,7 +62,7 @@ func (w *where) never(filters ...*string) {
 }
 
 // shared adds what the lists of applications and of service principals have in common.
-func (w *where) shared(table string, f Filter, page Page) {
+func (w *where) shared(table string, f Filter) {
 	if f.ID != nil {
 		w.add(table+`.id = ?`, fold(*f.ID))
 	}
@@ -76,10 +76,14 @@ func (w *where) shared(table string, f Filter, page Page) {
 		w.add(table+`.name_sort >= ?`, sortKey(*f.NamePrefix))
 		w.add(table+`.name_sort < ?`, sortKey(*f.NamePrefix)+afterPrefix)
 	}
+}
+
+// after starts a list by display name behind its page's pageKey.
+func (w *where) after(table string, page Page) {
 	if name, id, ok := strings.Cut(page.After, "."); ok {
 		w.add(`(`+table+`.name_sort, `+table+`.id) > (?, ?)`, name, id)
 	}
 }
 
-// pageKey is where a list by display name goes on, as shared reads it.
+// pageKey is where a list by display name goes on.
 func pageKey(displayName, id string) string { return sortKey(displayName) + "." + id }

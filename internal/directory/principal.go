@@ -119,7 +119,7 @@ func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, p
 	if !r.has(mayRead...) {
 		w.add(`(p.id IN (SELECT object_id FROM owners WHERE principal_id = ?) OR p.parent_id IN (SELECT object_id FROM owners WHERE principal_id = ?))`, c.PrincipalID, c.PrincipalID)
 	}
-	w.shared("p", f, page)
+	w.shared("p", f)
 	if f.IdentifierURI != nil {
 		w.add(`(p.app_id = ? OR p.parent_id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?))`, fold(*f.IdentifierURI), c.TenantID, *f.IdentifierURI)
 	}
@@ -130,11 +130,17 @@ func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, p
 		w.add(`p.parent_id = ?`, fold(*f.ParentObjectID))
 	}
 	w.never(f.UniqueName)
+	total, err := page.total(ctx, d.DB.Read(), principalTables, w)
+	if err != nil {
+		return Paged[ServicePrincipal]{}, err
+	}
+	w.after("p", page)
 	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE `+w.text()+` ORDER BY p.name_sort, p.id LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
 	p := paged(items, page, func(p ServicePrincipal) string { return pageKey(p.DisplayName, p.ID) })
+	p.Total = total
 	return p, fillPrincipals(ctx, d.DB.Read(), p.Items)
 }
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -78,35 +79,11 @@ func (c *call) fetchCredentials() (fetch[directory.Credential], error) {
 		v, ok := map[string]string{"id": f.ID, "name": f.Name, "issuer": f.Issuer, "subject": f.Subject}[property]
 		return v, ok
 	})
-	return func(p directory.Page) (directory.Paged[directory.Credential], error) { return sift(all, p, wanted) }, err
-}
-
-// sift fills a page with the credentials that are wanted.
-func sift(all fetch[directory.Credential], p directory.Page, wanted func(directory.Credential) bool) (directory.Paged[directory.Credential], error) {
-	limit := p.Limit
-	if limit == 0 {
-		limit = directory.DefaultPage
-	}
-	var kept directory.Paged[directory.Credential]
-	for p.Limit = directory.MaxPage; ; {
-		part, err := all(p)
-		if err != nil {
-			return kept, err
-		}
-		for _, f := range part.Items {
-			if !wanted(f) {
-				continue
-			}
-			if n := len(kept.Items); n == limit {
-				kept.Next = kept.Items[n-1].Name // lists of credentials go on behind a name
-				return kept, nil
-			}
-			kept.Items = append(kept.Items, f)
-		}
-		if p.After = part.Next; p.After == "" {
-			return kept, nil
-		}
-	}
+	return func(p directory.Page) (directory.Paged[directory.Credential], error) {
+		kept, err := readAll(all, wanted)
+		slices.SortFunc(kept, func(a, b directory.Credential) int { return strings.Compare(a.Name, b.Name) })
+		return cut(kept, p, func(_ int, f directory.Credential) string { return f.Name }), err
+	}, err
 }
 
 // credentialKey is the id or name in the path. A key name='…' is never an id,

@@ -49,6 +49,6 @@ func (c *call) listOrganizations() (answer, error) {
 		return answer{}, unsupported("A filter is not supported for this resource.")
 	}
 	return listOf(c, "organization", organizationNames, organizationObject, func(directory.Page) (directory.Paged[directory.Tenant], error) {
-		return directory.Paged[directory.Tenant]{Items: []directory.Tenant{c.tenant}}, nil
+		return directory.Paged[directory.Tenant]{Items: []directory.Tenant{c.tenant}, Total: 1}, nil
 	}, nil)
 }

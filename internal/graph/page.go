@@ -90,6 +90,7 @@ func listOf[T any](c *call, context string, names []string, show func(T) object,
 	if err != nil {
 		return answer{}, err
 	}
+	p.Count = c.options.count
 	found, err := f(p)
 	if err != nil {
 		return answer{}, err
@@ -99,11 +100,7 @@ func listOf[T any](c *call, context string, names []string, show func(T) object,
 	}
 	body := object{{"@odata.context", c.context(context)}}
 	if c.options.count {
-		n, err := count(f)
-		if err != nil {
-			return answer{}, err
-		}
-		body = append(body, member{"@odata.count", n})
+		body = append(body, member{"@odata.count", found.Total})
 	}
 	if found.Next != "" {
 		link, err := c.nextLink(found.Next)
@@ -130,7 +127,7 @@ func cut[T any](all []T, p directory.Page, position func(int, T) string) directo
 	if limit == 0 {
 		limit = directory.DefaultPage
 	}
-	var kept directory.Paged[T]
+	kept := directory.Paged[T]{Total: len(all)}
 	for i, item := range all {
 		switch at := position(i, item); {
 		case at <= p.After:
@@ -144,26 +141,30 @@ func cut[T any](all []T, p directory.Page, position func(int, T) string) directo
 	return kept
 }
 
+// readAll reads what is wanted of a list.
+func readAll[T any](f fetch[T], wanted func(T) bool) ([]T, error) {
+	var all []T
+	for p := (directory.Page{Limit: directory.MaxPage}); ; {
+		found, err := f(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range found.Items {
+			if wanted(item) {
+				all = append(all, item)
+			}
+		}
+		if p.After = found.Next; p.After == "" {
+			return all, nil
+		}
+	}
+}
+
 // countOf answers with the length of a list.
 func countOf[T any](f fetch[T], err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	n, err := count(f)
-	return answer{body: strconv.Itoa(n)}, err
-}
-
-func count[T any](f fetch[T]) (int, error) {
-	n := 0
-	for p := (directory.Page{Limit: directory.MaxPage}); ; {
-		found, err := f(p)
-		if err != nil {
-			return 0, err
-		}
-		n += len(found.Items)
-		if found.Next == "" {
-			return n, nil
-		}
-		p.After = found.Next
-	}
+	found, err := f(directory.Page{Limit: 1, Count: true})
+	return answer{body: strconv.Itoa(found.Total)}, err
 }

@@ -61,7 +61,7 @@ func testPaging(t *testing.T, w *world) {
 	}{
 		{"/applications?$top=2" + filter, "displayName", names, 3},
 		{"/applications?$top=5" + filter, "displayName", names, 1},
-		{"/applications?$top=2&$select=displayName&$count=true&$orderby=displayName" + filter, "displayName", names, 3},
+		{"/applications?$top=2&$select=displayName&$orderby=displayName" + filter, "displayName", names, 3},
 		{"/servicePrincipals?%24top=1" + filter, "displayName", names, 5},
 		{"/applications/" + id + "/federatedIdentityCredentials?$top=3", "name", trusts, 3},
 		{"/applications/" + id + "/federatedIdentityCredentials?$top=3&$filter=issuer eq 'https://issuer.example/t1/'", "name", trusts, 3},
@@ -75,9 +75,13 @@ func testPaging(t *testing.T, w *world) {
 		if diff := cmp.Diff(c.want, got); diff != "" || pages != c.pages {
 			t.Errorf("%s: %d pages, want %d (-want +got):\n%s", c.path, pages, c.pages, diff)
 		}
-	}
-	if got := w.do(admin, "GET", "/applications?$top=1&$count=true"+filter, nil).is(200).at("@odata.count"); got != 5.0 {
-		t.Errorf("@odata.count of a page: %v", got)
+		for page := c.path + "&$count=true"; page != ""; { // every page says how long the whole list is
+			got := w.do(admin, "GET", page, nil).is(200)
+			if n := got.at("@odata.count"); n != float64(len(c.want)) {
+				t.Errorf("%s: @odata.count %v, want %d", page, n, len(c.want))
+			}
+			page, _ = got.at("@odata.nextLink").(string)
+		}
 	}
 }
 
