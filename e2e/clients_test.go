@@ -20,6 +20,7 @@ import (
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/localissuer"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 // stranger is a service account that no credential trusts.
@@ -50,7 +51,7 @@ func TestClients(t *testing.T) {
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
 	w := &town{
-		service: s, issuer: issuer, admin: s.asAdmin(t),
+		service: s, issuer: issuer, admin: s.AsAdmin(t),
 		token:   tokenFile(t, mint(t, issuer)),
 		foreign: tokenFile(t, mint(t, issuer, func(k *localissuer.Token) { k.ServiceAccount = stranger })),
 	}
@@ -112,7 +113,7 @@ var terraform = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	built := filepath.Join(filepath.Dir(program), "terraform")
+	built := filepath.Join(filepath.Dir(testkit.Program), "terraform")
 	build := exec.Command("go", "build", "-o", built, "./terraform")
 	build.Dir = "goclients"
 	if out, err := build.CombinedOutput(); err != nil {
@@ -192,7 +193,7 @@ func testMSAL(t *testing.T, w *town) {
 						text, err := os.ReadFile(file)
 						return string(text), err
 					})
-					options := []confidential.Option{confidential.WithHTTPClient(w.http)}
+					options := []confidential.Option{confidential.WithHTTPClient(w.HTTP)}
 					if form == "tenant" {
 						options = append(options, confidential.WithInstanceDiscovery(false))
 					}

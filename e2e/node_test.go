@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 // node runs one of the programs in the folder node, which trusts the service's
@@ -52,7 +54,7 @@ var nodePrograms = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the Node clients cannot run: %w", err)
 	}
-	dir := filepath.Join(filepath.Dir(program), "node")
+	dir := filepath.Join(filepath.Dir(testkit.Program), "node")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}

@@ -91,7 +91,7 @@ func TestTwoProcessesOnOneDatabase(t *testing.T) {
 // administrator is the client id that the log of a first start names; empty when this process did not make it.
 func administrator(t *testing.T, s *service) string {
 	t.Helper()
-	for _, line := range strings.Split(s.logged(), "\n") {
+	for _, line := range strings.Split(s.Log(), "\n") {
 		var l map[string]any
 		if json.Unmarshal([]byte(line), &l) == nil && l["administrator"] != nil {
 			return l["administrator"].(string)
@@ -104,8 +104,8 @@ func administrator(t *testing.T, s *service) string {
 func (s *service) federated(t *testing.T, clientID string, issuer *localissuer.Issuer) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{
-		Endpoints: client.Entente(s.Authority), TenantID: s.TenantID, HTTP: s.http,
-		Credential: client.Federated(s.Authority, s.TenantID, clientID, func(context.Context) (string, error) { return mint(t, issuer), nil }, s.http),
+		Endpoints: client.Entente(s.Authority), TenantID: s.TenantID, HTTP: s.HTTP,
+		Credential: client.Federated(s.Authority, s.TenantID, clientID, func(context.Context) (string, error) { return mint(t, issuer), nil }, s.HTTP),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,10 +19,11 @@ import (
 	"testing"
 
 	"github.com/entente-id/entente/internal/localissuer"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func TestQuickstart(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0")
+	cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	out, err := cmd.Output()
 	if err != nil {
@@ -56,7 +57,7 @@ func TestQuickstart(t *testing.T) {
 }
 
 func TestQuickstartTellsAPersonWhatItProved(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), program, "quickstart", "--exit", "--listen", "127.0.0.1:0")
+	cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "--listen", "127.0.0.1:0")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -75,7 +76,7 @@ func TestQuickstartTellsAPersonWhatItProved(t *testing.T) {
 func TestQuickstartInAGivenDirectoryTwice(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
-		cmd := exec.CommandContext(t.Context(), program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0", "--data-dir", dir)
+		cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0", "--data-dir", dir)
 		cmd.Env = []string{"HOME=" + t.TempDir()}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -140,7 +141,7 @@ func TestQuickstartWithACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	kubeconfig, made := apiServer(t, issuer)
-	cmd := exec.CommandContext(t.Context(), program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig)
+	cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig)
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	out, err := cmd.Output()
 	if err != nil {

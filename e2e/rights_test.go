@@ -17,7 +17,7 @@ func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 	ctx := t.Context()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
-	admin := s.asAdmin(t)
+	admin := s.AsAdmin(t)
 	graph, err := admin.ServicePrincipal(ctx, "00000003-0000-0000-c000-000000000000")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 			}
 		}
 	}
-	owner := s.as(t, s.TenantID, maker.clientID, withSecret(t, admin, makerApp))
+	owner := s.As(t, s.TenantID, maker.clientID, withSecret(t, admin, makerApp))
 	owned, err := owner.CreateApplication(ctx, client.ApplicationSpec{DisplayName: "owned"})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 	if _, err := admin.PutRoleAssignment(ctx, group.String(), client.RoleAssignmentSpec{RoleDefinitionID: role.ID, PrincipalID: contributor.principalID}); err != nil {
 		t.Fatal(err)
 	}
-	contributing := s.as(t, s.TenantID, contributor.clientID, withSecret(t, admin, contributorApp))
+	contributing := s.As(t, s.TenantID, contributor.clientID, withSecret(t, admin, contributorApp))
 	if _, _, err := contributing.PutIdentityCredential(ctx, client.IdentityID{SubscriptionID: s.SubscriptionID, ResourceGroup: "pets", Name: "cat"}, trustIn(issuer)); err != nil {
 		t.Fatalf("a Contributor cannot add a credential in its group: %v", err)
 	}
@@ -62,7 +62,7 @@ func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 	if err != nil || !created || tenant.Administrator == nil {
 		t.Fatalf("make a tenant: %+v, %v", tenant, err)
 	}
-	foreign := s.as(t, tenant.TenantID, tenant.Administrator.ClientID, tenant.Administrator.ClientSecret)
+	foreign := s.As(t, tenant.TenantID, tenant.Administrator.ClientID, tenant.Administrator.ClientSecret)
 	if _, _, err := foreign.PutIssuer(ctx, "own", client.IssuerSpec{Issuer: issuer.URL(), KeySource: client.UploadedKeys, KeySet: issuer.JWKS()}); err != nil {
 		t.Fatalf("another tenant's administrator cannot set an issuer of its own: %v", err)
 	}
@@ -114,7 +114,7 @@ func statusOf(err error) int {
 func TestAdministratorIsGuarded(t *testing.T) {
 	ctx := t.Context()
 	s := serve(t, t.TempDir())
-	admin := s.asAdmin(t)
+	admin := s.AsAdmin(t)
 	graph, err := admin.ServicePrincipal(ctx, "00000003-0000-0000-c000-000000000000")
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestAdministratorIsGuarded(t *testing.T) {
 			}
 		}
 	}
-	c := s.as(t, s.TenantID, w.clientID, withSecret(t, admin, app))
+	c := s.As(t, s.TenantID, w.clientID, withSecret(t, admin, app))
 	target, err := c.Application(ctx, s.ClientID)
 	if err != nil {
 		t.Fatal(err)

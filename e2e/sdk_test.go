@@ -23,6 +23,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/entente-id/entente/internal/localissuer"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 const vault = "https://vault.azure.net"
@@ -58,7 +59,7 @@ func (s *service) options() azcore.ClientOptions {
 			ActiveDirectoryAuthorityHost: s.Authority + "/",
 			Services:                     map[cloud.ServiceName]cloud.ServiceConfiguration{cloud.ResourceManager: {Endpoint: s.Authority, Audience: s.Authority}},
 		},
-		Transport: s.http,
+		Transport: s.HTTP,
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 	}
 }
@@ -88,7 +89,7 @@ func (s *service) exchange(t *testing.T, clientID, token, scope string) (string,
 func TestWorkloadIdentityCredential(t *testing.T) {
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
-	c := s.asAdmin(t)
+	c := s.AsAdmin(t)
 	_, app := application(t, c, "workload", issuer.URL())
 	id, uami := identity(t, s, c, "pets", "workload", issuer.URL())
 	for _, k := range []struct {
@@ -108,7 +109,7 @@ func TestWorkloadIdentityCredential(t *testing.T) {
 			if got.Aud != vault || got.TID != s.TenantID || got.OID != k.w.principalID || got.Sub != k.w.principalID || got.AppID != k.w.clientID || got.AppIDAcr != "2" || got.IDTyp != "app" || got.Ver != "1.0" || got.Mirid != k.mirid {
 				t.Errorf("claims %+v", got)
 			}
-			ctx := oidc.ClientContext(t.Context(), s.http)
+			ctx := oidc.ClientContext(t.Context(), s.HTTP)
 			provider, err := oidc.NewProvider(ctx, got.Iss)
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +159,7 @@ func (s *service) defaultCredential(t *testing.T, scope string, env ...string) (
 func TestDefaultAzureCredentialByEnvironmentAlone(t *testing.T) {
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
-	c := s.asAdmin(t)
+	c := s.AsAdmin(t)
 	_, app := application(t, c, "workload", issuer.URL())
 	_, uami := identity(t, s, c, "pets", "workload", issuer.URL())
 	file := tokenFile(t, mint(t, issuer))
@@ -183,7 +184,7 @@ func TestDefaultAzureCredentialByEnvironmentAlone(t *testing.T) {
 		}
 	})
 	t.Run("entente env", func(t *testing.T) {
-		out, err := exec.CommandContext(t.Context(), program, "env", "--data-dir", s.dir).Output()
+		out, err := exec.CommandContext(t.Context(), testkit.Program, "env", "--data-dir", s.Dir).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +205,7 @@ func TestDefaultAzureCredentialByEnvironmentAlone(t *testing.T) {
 
 func TestClientSecretCredential(t *testing.T) {
 	s := serve(t, t.TempDir())
-	c := s.asAdmin(t)
+	c := s.AsAdmin(t)
 	app, w := application(t, c, "with a secret", "")
 	secret := withSecret(t, c, app)
 	get := func(secret string) (string, error) {
@@ -241,7 +242,7 @@ func refused(t *testing.T, err error, status int, code string) {
 func TestManagedIdentitiesByARMClient(t *testing.T) {
 	ctx := t.Context()
 	s := serve(t, t.TempDir())
-	c := s.asAdmin(t)
+	c := s.AsAdmin(t)
 	identity(t, s, c, "pets", "placeholder", "")
 	cred, err := azidentity.NewClientSecretCredential(s.TenantID, s.ClientID, s.ClientSecret, &azidentity.ClientSecretCredentialOptions{ClientOptions: s.options(), DisableInstanceDiscovery: true})
 	if err != nil {
@@ -343,7 +344,7 @@ func TestChangesCountOnTheNextExchange(t *testing.T) {
 	ctx := t.Context()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
-	c := s.asAdmin(t)
+	c := s.AsAdmin(t)
 	app, w := application(t, c, "changing", "")
 	id, m := identity(t, s, c, "pets", "changing", "")
 	token := mint(t, issuer)
@@ -394,7 +395,7 @@ func TestChangesCountOnTheNextExchange(t *testing.T) {
 func TestRefusalsReachTheSDK(t *testing.T) {
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
-	_, w := application(t, s.asAdmin(t), "refusing", issuer.URL())
+	_, w := application(t, s.AsAdmin(t), "refusing", issuer.URL())
 	bare := strings.TrimSuffix(issuer.URL(), "/")
 	for _, k := range []struct {
 		name, code string
@@ -416,7 +417,7 @@ func TestRefusalsReachTheSDK(t *testing.T) {
 func TestTokenProxy(t *testing.T) {
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), append(flags, "--host", "login.microsoftonline.com")...)
-	_, w := application(t, s.asAdmin(t), "behind a proxy", issuer.URL())
+	_, w := application(t, s.AsAdmin(t), "behind a proxy", issuer.URL())
 	t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", s.Authority)
 	t.Setenv("AZURE_KUBERNETES_CA_FILE", s.CAFile)
 	t.Setenv("AZURE_KUBERNETES_SNI_NAME", "localhost")

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func (s *service) get(t *testing.T, path string, change ...func(*http.Request)) (int, http.Header, map[string]any) {
@@ -34,7 +35,7 @@ func (s *service) get(t *testing.T, path string, change ...func(*http.Request)) 
 	for _, c := range change {
 		c(r)
 	}
-	resp, err := s.http.Do(r)
+	resp, err := s.HTTP.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,22 +71,22 @@ func TestFirstStartLeavesWhatAnAdministratorNeeds(t *testing.T) {
 			t.Errorf("admin.json: %s is empty", name)
 		}
 	}
-	if strings.Contains(s.logged(), s.ClientSecret) {
+	if strings.Contains(s.Log(), s.ClientSecret) {
 		t.Error("the administrator's secret stands in the log")
 	}
-	subscriptions, err := s.asAdmin(t).Subscriptions(t.Context())
+	subscriptions, err := s.AsAdmin(t).Subscriptions(t.Context())
 	if err != nil || len(subscriptions) != 1 {
 		t.Errorf("subscriptions: %v (%v)", subscriptions, err)
 	}
-	before := s.admin
-	if err := s.stop(); err != nil {
+	before := s.Admin
+	if err := s.Stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
 	again := serve(t, dir)
 	if again.ClientSecret != before.ClientSecret || again.TenantID != before.TenantID {
 		t.Error("the second start made another administrator or tenant")
 	}
-	if _, err := again.asAdmin(t).Subscriptions(t.Context()); err != nil {
+	if _, err := again.AsAdmin(t).Subscriptions(t.Context()); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}
 }
@@ -180,11 +181,11 @@ func TestEveryAnswerIsInItsWiresShape(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	s := serve(t, t.TempDir())
-	if _, err := s.asAdmin(t).Tenants(t.Context()); err != nil {
+	if _, err := s.AsAdmin(t).Tenants(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok", "/metrics": `entente_requests_total{method="GET",status="200",surface="arm"} 1`} {
-		resp, err := http.Get(s.health + path)
+		resp, err := http.Get(s.Health + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +208,7 @@ func TestStopDropsNothing(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for {
-				resp, err := s.http.PostForm(s.Authority+"/"+s.TenantID+"/oauth2/v2.0/token", form)
+				resp, err := s.HTTP.PostForm(s.Authority+"/"+s.TenantID+"/oauth2/v2.0/token", form)
 				if err != nil {
 					if !strings.Contains(err.Error(), "connection refused") {
 						mu.Lock()
@@ -232,7 +233,7 @@ func TestStopDropsNothing(t *testing.T) {
 		})
 	}
 	time.Sleep(200 * time.Millisecond)
-	err := s.stop()
+	err := s.Stop()
 	close(stopped)
 	wg.Wait()
 	if err != nil {
@@ -344,7 +345,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 		if args[0] == "x" {
 			full = args
 		}
-		out, err := exec.CommandContext(t.Context(), program, full...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), testkit.Program, full...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), "error: ") {
 			t.Errorf("%q: %v\n%s\nwant %q", args, err, out, want)
 		}
@@ -352,7 +353,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), program, "serve")
+	cmd := exec.CommandContext(t.Context(), testkit.Program, "serve")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "ENTENTE_RESOURCES=some"}
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), `--resources: "some"`) {

@@ -70,7 +70,7 @@ func testVerifiers(t *testing.T, w *town) {
 	}
 
 	t.Run("go-oidc", func(t *testing.T) {
-		ctx := oidc.ClientContext(t.Context(), w.http)
+		ctx := oidc.ClientContext(t.Context(), w.HTTP)
 		providers := map[string]*oidc.Provider{}
 		for _, r := range rows {
 			if providers[r.Issuer] == nil {
