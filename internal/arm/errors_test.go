@@ -59,6 +59,7 @@ func TestErrors(t *testing.T) {
 		{"another tenant's subscription", "", "GET", "/subscriptions/" + otherSub, "", 404, "SubscriptionNotFound", "…"},
 		{"credential in another tenant's subscription", "", "GET", strings.Replace(ficPath, testSubscription, otherSub, 1), "", 404, "SubscriptionNotFound", "…"},
 		{"assignment in another tenant's subscription", "", "PUT", "/subscriptions/" + otherSub + assignmentPath + nowhere, w.assign(roles.Reader, "nobody"), 404, "SubscriptionNotFound", "…"},
+		{"change of an unknown group", "", "PATCH", sub + "/resourceGroups/nope", `{"tags":{"a":"b"}}`, 404, "ResourceGroupNotFound", "Resource group 'nope' could not be found."},
 		{"unknown group", "", "GET", sub + "/resourceGroups/nope", "", 404, "ResourceGroupNotFound", "Resource group 'nope' could not be found."},
 		{"identity in an unknown group", "", "PUT", strings.Replace(ide, "/rg/", "/nope/", 1), `{"location":"local"}`, 404, "ResourceGroupNotFound", "Resource group 'nope' could not be found."},
 		{"unknown identity", "", "GET", ide + "2", "", 404, "ResourceNotFound", "The Resource 'Microsoft.ManagedIdentity/userAssignedIdentities/ide2' under resource group 'rg' was not found." + moreInfo},

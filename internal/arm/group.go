@@ -68,11 +68,7 @@ func (s *Surface) putGroup(c *call, in groupBody) (*answer, error) {
 }
 
 func (s *Surface) patchGroup(c *call, in groupBody) (*answer, error) {
-	g, err := s.dir.Group(c, c.caller, c.subscription.ID, c.args["group"])
-	if err == nil && in.Tags != nil {
-		g.Tags = in.tags()
-		g, _, err = s.dir.PutGroup(c, c.caller, g)
-	}
+	g, err := s.dir.UpdateGroup(c, c.caller, c.subscription.ID, c.args["group"], in.Tags)
 	return found(wireGroup(g)), err
 }
 

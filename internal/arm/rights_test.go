@@ -144,6 +144,17 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// A change of nothing needs the right to change all the same.
+func TestAnEmptyChangeNeedsTheRight(t *testing.T) {
+	w := newWorld(t)
+	w.fixture()
+	for _, path := range []string{inGroup, ide} {
+		if r := w.do("reader", "PATCH", path, `{}`); r.status != 403 {
+			t.Errorf("a reader of %s: %d %.300s", path, r.status, r.text)
+		}
+	}
+}
+
 // Whoever sets an issuer's keys can speak for all its workloads.
 func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 	w := newWorld(t)

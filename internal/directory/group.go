@@ -132,18 +132,44 @@ func (d *Directory) PutGroup(ctx context.Context, c Caller, g Group) (put Group,
 		if g.Location != "" && fold(g.Location) != fold(put.Location) {
 			return &Error{Kind: Immutable, Object: GroupObject, ID: put.Name, Field: "location", Detail: put.Location}
 		}
-		t.id, t.name, put.Tags = put.Scope(), put.Name, g.Tags
-		tags, err := tagsJSON(g.Tags)
-		if err != nil {
-			return err
-		}
-		_, err = exec(a, a.tx, `UPDATE resource_groups SET tags = $1 WHERE subscription_id = $2 AND name_key = $3`, tags, g.SubscriptionID, fold(g.Name))
-		return err
+		put.Tags = g.Tags
+		return a.updateGroup(put, t)
 	})
 	if err != nil {
 		return Group{}, false, err
 	}
 	return put, created, nil
+}
+
+// UpdateGroup replaces the tags of a group that is there; nil leaves them.
+func (d *Directory) UpdateGroup(ctx context.Context, c Caller, subscriptionID, name string, tags *map[string]string) (put Group, err error) {
+	err = d.change(ctx, c, func(a *act) error {
+		t := &target{object: GroupObject}
+		if put, err = a.permitInGroup(subscriptionID, name, onGroup("write", subscriptionID, name), t); err != nil {
+			return err
+		}
+		if tags != nil {
+			put.Tags = *tags
+		}
+		if err := checkPlace(GroupObject, put.Location, put.Tags); err != nil {
+			return err
+		}
+		return a.updateGroup(put, t)
+	})
+	if err != nil {
+		return Group{}, err
+	}
+	return put, nil
+}
+
+func (a *act) updateGroup(g Group, t *target) error {
+	t.id, t.name = g.Scope(), g.Name
+	tags, err := tagsJSON(g.Tags)
+	if err != nil {
+		return err
+	}
+	_, err = exec(a, a.tx, `UPDATE resource_groups SET tags = $1 WHERE subscription_id = $2 AND name_key = $3`, tags, g.SubscriptionID, fold(g.Name))
+	return err
 }
 
 // insertGroup makes a group; when another caller was faster it returns that one's, locked, and created is false.

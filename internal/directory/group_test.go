@@ -38,7 +38,19 @@ func TestGroup(t *testing.T) {
 		if e := w.kind(err, directory.Immutable); e.Field != "location" {
 			w.Errorf("got %+v", e)
 		}
+		want.Tags = map[string]string{"b": "2"}
+		for _, tags := range []*map[string]string{&want.Tags, nil} { // none leaves them
+			put, err = w.dir.UpdateGroup(w.ctx(), w.system, w.subscription, g.Name, tags)
+			w.ok(err)
+			if diff := cmp.Diff(want, put); diff != "" {
+				w.Errorf("updated (-want +got):\n%s", diff)
+			}
+		}
+		_, err = w.dir.UpdateGroup(w.ctx(), w.system, w.subscription, g.Name, &map[string]string{"": "x"})
+		w.kind(err, directory.Invalid)
 		w.ok(w.dir.DeleteGroup(w.ctx(), w.system, w.subscription, g.Name))
+		_, err = w.dir.UpdateGroup(w.ctx(), w.system, w.subscription, g.Name, &want.Tags)
+		w.kind(err, directory.NotFound)
 		e := w.kind(w.dir.DeleteGroup(w.ctx(), w.system, w.subscription, g.Name), directory.NotFound)
 		if e.Object != directory.GroupObject {
 			w.Errorf("got %+v", e)
