@@ -1,7 +1,12 @@
 package token
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/http"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -87,16 +92,11 @@ func TestCorrelation(t *testing.T) {
 
 // Every reason of the exchange has an answer, and every answer is one that clients take.
 func TestAnswers(t *testing.T) {
-	for _, reason := range []exchange.Reason{
-		exchange.AssertionMalformed, exchange.CertificateProof, exchange.OwnToken,
-		exchange.TenantMalformed, exchange.TenantEmpty, exchange.TenantNotFound, exchange.ParameterMissing, exchange.ClientNotFound,
-		exchange.PrincipalNotFound, exchange.ClientDisabled, exchange.ProofMissing,
-		exchange.NoCredential, exchange.IssuerMiss, exchange.SubjectMiss, exchange.SubjectCaseMiss, exchange.AudienceMiss,
-		exchange.AssertionExpired, exchange.AssertionEarly, exchange.AlgorithmNotAllowed, exchange.KeyNotFound, exchange.KeyUnsuitable, exchange.BadSignature,
-		exchange.IssuerUnreachable, exchange.IssuerAddressRefused, exchange.IssuerInvalid, exchange.InDoubt, exchange.SecretWrong, exchange.SecretExpired,
-		exchange.ScopeInvalid, exchange.ScopeMixed, exchange.ScopeManyResources, exchange.ResourceNotFound, exchange.ResourceNotFoundV1, exchange.NotAssigned,
-		exchange.Overloaded,
-	} {
+	reasons := reasonsOfExchange(t)
+	if len(reasons) < 30 {
+		t.Fatalf("the exchange has the reasons %q", reasons)
+	}
+	for _, reason := range reasons {
 		if _, ok := answers[reason]; !ok {
 			t.Errorf("%s has no answer", reason)
 		}
@@ -109,6 +109,29 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %q", reason, filled)
 		}
 	}
+}
+
+// reasonsOfExchange reads the constants from the source, so that none is forgotten.
+func reasonsOfExchange(t *testing.T) (reasons []exchange.Reason) {
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "exchange", "errors.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := v.Type.(*ast.Ident); ok && kind.Name == "Reason" {
+			value, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reasons = append(reasons, exchange.Reason(value))
+		}
+		return true
+	})
+	return reasons
 }
 
 func TestClean(t *testing.T) {
