@@ -38,6 +38,11 @@ type NewTenant struct {
 	// administers the tenant, by a federated identity credential. When both
 	// are empty the administrator gets a client secret.
 	AdministratorIssuer, AdministratorSubject string
+
+	// Keep is told what was made before the transaction commits, so that the
+	// administrator's secret is kept before it counts. An error undoes the
+	// tenant. It may be called more than once; the last call counts.
+	Keep func(Founded) error
 }
 
 // Founded is what the founder of a tenant needs to know; the secret is nowhere else.
@@ -171,7 +176,10 @@ func (d *Directory) found(ctx context.Context, c Caller, n NewTenant, isDefault 
 		}
 		f, err = a.insertAdministrator(n.ID, graph, admin)
 		f.Tenant, f.SubscriptionID = tenant, n.SubscriptionID
-		return err
+		if err != nil || n.Keep == nil {
+			return err
+		}
+		return n.Keep(f)
 	})
 	if err != nil {
 		return Founded{}, err

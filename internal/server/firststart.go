@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/entente-id/entente/internal/directory"
 )
@@ -40,6 +40,7 @@ func (s *Service) firstStart(ctx context.Context) error {
 			return err
 		}
 	}
+	n.Keep = s.keepAdmin
 	founded, created, err := s.directory.Bootstrap(ctx, n)
 	if err != nil {
 		return fmt.Errorf("first start: %w", err)
@@ -47,21 +48,7 @@ func (s *Service) firstStart(ctx context.Context) error {
 	s.defaultTenant = founded.Tenant.ID
 	if created {
 		s.log.Info("first start: made a tenant, a subscription and an administrator", "tenant", founded.Tenant.ID, "subscription", founded.SubscriptionID, "administrator", founded.AdministratorClientID)
-	}
-	if !created {
-		if founded, err = s.repeat(ctx, founded); err != nil {
-			return err
-		}
-	}
-	if founded.AdministratorSecret != "" {
-		err = s.writeAdmin(Admin{
-			TenantID: founded.Tenant.ID, SubscriptionID: founded.SubscriptionID,
-			ClientID: founded.AdministratorClientID, ClientSecret: founded.AdministratorSecret,
-		})
-	} else {
-		err = s.refreshAdmin()
-	}
-	if err != nil {
+	} else if err := s.refreshAdmin(); err != nil {
 		return err
 	}
 	tenants, err := s.directory.TenantIDs(ctx)
@@ -76,41 +63,15 @@ func (s *Service) firstStart(ctx context.Context) error {
 	return nil
 }
 
-// repeat makes another administrator when the first start was cut off before it
-// wrote admin.json, so that nobody has the secret of the first. That it was can
-// be told: the signing key is made last, and without one no token was ever
-// given. A file that somebody removed later is not written again.
-func (s *Service) repeat(ctx context.Context, founded directory.Founded) (directory.Founded, error) {
-	tenant := founded.Tenant.ID
-	if !s.config.Embedded() || s.config.BootstrapAdmin != nil {
-		return founded, nil
+// keepAdmin writes admin.json before the administrator counts, so that a start
+// that is cut off leaves no administrator whose secret nobody has: the next one
+// makes both anew.
+func (s *Service) keepAdmin(f directory.Founded) error {
+	if f.AdministratorSecret == "" {
+		return nil
 	}
-	for wait := time.Duration(0); wait < firstStartTakes; wait += firstStartTakes / 20 { // it may be under way, in another process
-		signing, err := s.keys.Keys(ctx, tenant)
-		if err != nil || len(signing) > 0 {
-			return founded, err
-		}
-		if _, err := os.Stat(s.adminFile()); !errors.Is(err, fs.ErrNotExist) {
-			return founded, nil // whatever is wrong with it, refreshAdmin says
-		}
-		time.Sleep(firstStartTakes / 20)
-	}
-	subscriptions, err := s.directory.Subscriptions(ctx, directory.System(tenant, "first start"))
-	if err != nil {
-		return founded, fmt.Errorf("first start: %w", err)
-	}
-	if founded, err = s.directory.RecoverAdministrator(ctx, tenant, "", ""); err != nil {
-		return founded, fmt.Errorf("first start: %w", err)
-	}
-	for _, subscription := range subscriptions { // there is one
-		founded.SubscriptionID = subscription.ID
-	}
-	s.log.Warn("the first start was cut off: made another administrator, since nobody has the secret of the first", "administrator", founded.AdministratorClientID)
-	return founded, nil
+	return s.writeAdmin(Admin{TenantID: f.Tenant.ID, SubscriptionID: f.SubscriptionID, ClientID: f.AdministratorClientID, ClientSecret: f.AdministratorSecret})
 }
-
-// firstStartTakes is how long it may take from the tenant to admin.json.
-const firstStartTakes = 2 * time.Second
 
 // refreshAdmin brings the addresses in admin.json up to date, if the file is there.
 func (s *Service) refreshAdmin() error {
@@ -143,5 +104,9 @@ func (s *Service) writeAdmin(a Admin) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(s.adminFile(), append(text, '\n'), 0o600)
+	text = append(text, '\n')
+	if there, err := os.ReadFile(s.adminFile()); err == nil && bytes.Equal(there, text) {
+		return nil // so that a start writes nothing, and a full disk prevents none
+	}
+	return writeFile(s.adminFile(), text, 0o600)
 }
