@@ -46,6 +46,7 @@ var recorded = map[string]struct {
 	"SetPolicy":              {"Entente.Federation/policies/write", directory.PolicyObject},
 	"UpdateApplication":      {"microsoft.directory/applications/basic/update", directory.ApplicationObject},
 	"UpdateCredential":       {"applications/credentials/update|federatedIdentityCredentials/write", directory.CredentialObject},
+	"UpdateGroup":            {"Microsoft.Resources/subscriptions/resourceGroups/write", directory.GroupObject},
 	"UpdateIdentity":         {"Microsoft.ManagedIdentity/userAssignedIdentities/write", directory.IdentityObject},
 	"UpdateServicePrincipal": {"microsoft.directory/servicePrincipals/basic/update", directory.PrincipalObject},
 }

@@ -172,6 +172,9 @@ func TestRights(t *testing.T) {
 				_, _, err := w.dir.PutGroup(w.ctx(), c, directory.Group{SubscriptionID: w.subscription, Name: "g"})
 				return err
 			}},
+			{"update a group", groupWriters, nothing, func(c directory.Caller) error {
+				return none(w.dir.UpdateGroup(w.ctx(), c, w.subscription, "g", nil))
+			}},
 			{"list identities", groupReaders + ", identity contributor", nothing, func(c directory.Caller) error {
 				return none(w.dir.Identities(w.ctx(), c, w.subscription, "g", directory.Page{}))
 			}},

@@ -168,6 +168,9 @@ func (w *world) calls(p, own possessions) []call {
 			_, _, err := w.dir.UpdateCredential(w.ctx(), c, own.client.parent(), p.credential.ID, directory.CredentialEdit{}, false)
 			return err
 		}},
+		{"UpdateGroup", func(c directory.Caller) error {
+			return none(w.dir.UpdateGroup(w.ctx(), c, p.subscription, "group", nil))
+		}},
 		{"UpdateIdentity", func(c directory.Caller) error {
 			return none(w.dir.UpdateIdentity(w.ctx(), c, p.identity.IdentityRef, directory.IdentityEdit{}))
 		}},
