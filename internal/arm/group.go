@@ -2,6 +2,8 @@ package arm
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/entente-id/entente/internal/directory"
 )
@@ -45,10 +47,37 @@ func (b groupBody) tags() map[string]string {
 	return *b.Tags
 }
 
+// listGroups lists all, or those that have the tag of the filter.
 func (s *Surface) listGroups(c *call) (*answer, error) {
+	filter, err := c.parseFilter()
+	if err != nil {
+		return nil, err
+	}
+	name, named := filter["tagName eq"]
+	value, valued := filter["tagValue eq"]
+	if valued && !named {
+		return nil, refuse(http.StatusBadRequest, "InvalidFilter", "The $filter names a tagValue without its tagName.")
+	}
 	return list(s, c, func(p directory.Page) (directory.Paged[directory.Group], error) {
-		return s.dir.Groups(c, c.caller, c.subscription.ID, p)
+		found, err := s.dir.Groups(c, c.caller, c.subscription.ID, p)
+		if named {
+			found.Items = slices.DeleteFunc(found.Items, func(g directory.Group) bool {
+				at, tagged := tag(g.Tags, name)
+				return !tagged || valued && at != value
+			})
+		}
+		return found, err
 	}, wireGroup)
+}
+
+// tag reads a tag, whose name has no case.
+func tag(tags map[string]string, name string) (value string, ok bool) {
+	for n, v := range tags {
+		if strings.EqualFold(n, name) {
+			return v, true
+		}
+	}
+	return "", false
 }
 
 func (s *Surface) getGroup(c *call) (*answer, error) {

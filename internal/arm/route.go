@@ -74,7 +74,7 @@ func routes() []route {
 		{Route: Route{"GET", subscription + "/providers/{namespace}", resources + "/subscriptions/providers/read"}, handle: (*Surface).getProvider},
 		{Route: Route{"POST", subscription + "/providers/{namespace}/register", resources + "/subscriptions/providers/register/action"}, handle: (*Surface).getProvider},
 
-		{Route: Route{"GET", subscription + "/resourceGroups", onGroups + "read"}, handle: (*Surface).listGroups},
+		{Route: Route{"GET", subscription + "/resourceGroups", onGroups + "read"}, handle: (*Surface).listGroups, filters: []string{"tagName eq", "tagValue eq"}},
 		{Route: Route{"HEAD", group, onGroups + "read"}, handle: (*Surface).headGroup},
 		{Route: Route{"GET", group, onGroups + "read"}, handle: (*Surface).getGroup},
 		{Route: Route{"PUT", group, onGroups + "write"}, handle: body((*Surface).putGroup)},

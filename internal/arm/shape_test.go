@@ -80,6 +80,9 @@ func TestResourceGroups(t *testing.T) {
 		{name: "patch tags", method: "PATCH", path: path, body: `{"tags":{"e":"f"}}`, status: 200, want: group(`{"e":"f"}`)},
 		{name: "patch nothing", method: "PATCH", path: path, body: `{}`, status: 200, want: group(`{"e":"f"}`)},
 		{name: "list", method: "GET", path: sub + "/resourceGroups", status: 200, want: `{"value":["*","*",` + group(`{"e":"f"}`) + `]}`},
+		{name: "list by a tag, as az does", method: "GET", path: sub + "/resourceGroups?$filter=tagname%20eq%20%27E%27%20and%20tagvalue%20eq%20%27f%27", status: 200, want: `{"value":[` + group(`{"e":"f"}`) + `]}`},
+		{name: "list by a tag's name", method: "GET", path: sub + "/resourceGroups?$filter=tagName%20eq%20%27e%27", status: 200, want: `{"value":[` + group(`{"e":"f"}`) + `]}`},
+		{name: "list by another value", method: "GET", path: sub + "/resourceGroups?$filter=tagName%20eq%20%27e%27%20and%20tagValue%20eq%20%27%27", status: 200, want: `{"value":[]}`},
 		{name: "delete", method: "DELETE", path: path, status: 200},
 		{name: "delete again", method: "DELETE", path: path, status: 404, want: `{"error":{"code":"ResourceGroupNotFound","message":"Resource group 'Team-A' could not be found."}}`},
 	})
