@@ -59,7 +59,7 @@ func (w *world) watch(i *localissuer.Issuer) (asked func() []time.Time) {
 // cool-down, tokens of the old key are taken all the time, those of the new one
 // after at most one cool-down, and until then they are told to come back.
 func TestFloodOfKeyIDsDuringRotation(t *testing.T) {
-	const rounds, perRound, step = 100, 100, 600 * time.Millisecond
+	const rounds, perRound, step = 100, flood / 100, 600 * time.Millisecond
 	w := newWorld(t, options{})
 	asked := w.watch(w.issuer)
 	old := w.request()
@@ -117,7 +117,7 @@ func TestFloodOfKeyIDsDuringRotation(t *testing.T) {
 // Ten thousand tokens that name the issuer's key and were not signed with it
 // make nobody ask for keys, however much time passes.
 func TestFloodOfBadSignatures(t *testing.T) {
-	const rounds, perRound = 50, 200
+	const rounds, perRound = 50, flood / 50
 	w := newWorld(t, options{})
 	good := w.request()
 	w.mustDo(good)
@@ -139,7 +139,7 @@ func TestFloodOfBadSignatures(t *testing.T) {
 	w.mustDo(good)
 }
 
-// A thousand tokens for issuers that no credential names, or of clients that
+// A flood of tokens for issuers that no credential names, or of clients that
 // are not there, make nobody be asked.
 func TestStrangersMakeNobodyBeAsked(t *testing.T) {
 	w := newWorld(t, options{})
@@ -156,7 +156,7 @@ func TestStrangersMakeNobodyBeAsked(t *testing.T) {
 	audience := w.mint(localissuer.Token{Audiences: []string{"other"}})
 	expired := w.mint(localissuer.Token{Lifetime: -time.Hour})
 	good := w.request()
-	parallel(1000, func(i int) {
+	parallel(flood/50, func(i int) {
 		for reason, assertion := range map[Reason]string{IssuerMiss: token, SubjectMiss: subject, AudienceMiss: audience, AssertionExpired: expired, ClientNotFound: good.Assertion} {
 			r := good
 			r.Assertion = assertion
@@ -180,7 +180,7 @@ func TestStrangersMakeNobodyBeAsked(t *testing.T) {
 // Issuers that hang, with many tokens each, hold up neither the first exchange
 // of another issuer nor its later ones.
 func TestHangingIssuersHoldUpNobodyElse(t *testing.T) {
-	const hostile, tokens = 7, 50
+	const hostile, tokens = 7, 20
 	w := newWorld(t, options{config: Config{Parallel: 1, Queue: 1}})
 	var reached, waiting sync.WaitGroup
 	ctx, giveUp := context.WithCancel(t.Context())
