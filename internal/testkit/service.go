@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,7 +52,7 @@ func Serve(t testing.TB, dir string, args ...string) *Service {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	serving := make(chan map[string]any, 1)
+	serving := make(chan map[string]string, 1)
 	go func() {
 		lines := bufio.NewScanner(stderr)
 		lines.Buffer(nil, 1<<20)
@@ -59,8 +60,7 @@ func Serve(t testing.TB, dir string, args ...string) *Service {
 			s.mu.Lock()
 			s.log.Write(append(lines.Bytes(), '\n'))
 			s.mu.Unlock()
-			var line map[string]any
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line["msg"] == "serving" {
+			if line := attributes(lines.Bytes()); line["msg"] == "serving" {
 				serving <- line
 			}
 		}
@@ -74,8 +74,7 @@ func Serve(t testing.TB, dir string, args ...string) *Service {
 	})
 	select {
 	case line := <-serving:
-		s.Health, _ = line["health"].(string)
-		s.Authority, _ = line["url"].(string)
+		s.Health, s.Authority = line["health"], line["url"]
 	case err := <-s.done:
 		s.done <- err
 		t.Fatalf("the service ended: %v\n%s", err, s.Log())
@@ -92,6 +91,24 @@ func Serve(t testing.TB, dir string, args ...string) *Service {
 	}
 	s.HTTP = Trusting(t, s.CAFile)
 	return s
+}
+
+// attributes reads a line of the log in either of its formats: what has no
+// spaces of the text, and the strings of the JSON.
+func attributes(line []byte) map[string]string {
+	found := map[string]string{}
+	var object map[string]any
+	if json.Unmarshal(line, &object) == nil {
+		for name, value := range object {
+			found[name], _ = value.(string)
+		}
+		return found
+	}
+	for field := range strings.FieldsSeq(string(line)) {
+		name, value, _ := strings.Cut(field, "=")
+		found[name] = value
+	}
+	return found
 }
 
 // Log is what the service has logged so far.

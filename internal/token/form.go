@@ -68,20 +68,30 @@ func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	}
 	fields, err := url.ParseQuery(string(body))
 	if err != nil {
-		return refuse(formMalformed, "parse body: %w", err)
+		return refuse(formMalformed, "parse body: a bad escape, or a semicolon") // the cause would repeat a part of it
 	}
 	f := form{}
 	for name, values := range fields {
 		if len(values) > 1 {
-			return refuse(formMalformed, "field %.80q is repeated", name)
+			return refuse(formMalformed, "field %s is repeated", known(name))
 		}
 		if !isText(values[0]) {
-			return refuse(formMalformed, "field %.80q is no text", name)
+			return refuse(formMalformed, "field %s is no text", known(name))
 		}
 		f[name] = values[0]
 	}
 	r.PostForm = fields
 	return f, f.addBasic(r)
+}
+
+// known is a field's name as a log may have it. A body that is no form reads as
+// a field whose name is the body, with whatever secret stands in it.
+func known(name string) string {
+	switch name {
+	case "client_id", "client_secret", "client_assertion", "client_assertion_type", "grant_type", "scope", "resource", "claims":
+		return name
+	}
+	return "of another name"
 }
 
 // inflate returns at most one byte more than may be.
@@ -107,12 +117,10 @@ func (f form) addBasic(r *http.Request) error {
 	if !ok {
 		return refuse(errors.New("not base64"))
 	}
-	name, err := url.QueryUnescape(name)
-	if err != nil {
-		return refuse(err)
-	}
-	if secret, err = url.QueryUnescape(secret); err != nil {
-		return refuse(err)
+	name, badName := url.QueryUnescape(name)
+	secret, badSecret := url.QueryUnescape(secret)
+	if badName != nil || badSecret != nil {
+		return refuse(errors.New("a bad escape")) // the cause would repeat a part of the secret
 	}
 	if !isText(name) || !isText(secret) {
 		return refuse(errors.New("no text"))

@@ -1,9 +1,11 @@
 package token
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -57,6 +59,24 @@ func TestPanic(t *testing.T) {
 	w.surface.config.Host = func(*http.Request) Host { panic("on purpose") }
 	if r := w.get("/.well-known/webfinger"); r.StatusCode != http.StatusInternalServerError || r.code(t) != 50000 || r.Header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s", r.StatusCode, r.body)
+	}
+}
+
+// A panic is logged with its stack, and that without what the request held.
+func TestPanicTellsNoSecret(t *testing.T) {
+	w := newWorld(t, "127.0.0.1")
+	var log bytes.Buffer
+	w.surface.config.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.surface.config.Host = func(*http.Request) Host { panic("on purpose") }
+	f := w.fields("client_secret", "canary-of-a-secret")
+	r := w.post("/adfs/oauth2/token", f, "Authorization", "Bearer canary-of-a-header")
+	if r.StatusCode != http.StatusInternalServerError || !strings.Contains(log.String(), "on purpose") || !strings.Contains(log.String(), "surface.go") {
+		t.Fatalf("%d %s\n%s", r.StatusCode, r.body, &log)
+	}
+	for _, secret := range append(strings.Split(f.Get("client_assertion"), "."), "canary") {
+		if strings.Contains(log.String()+string(r.body), secret) {
+			t.Errorf("%q is told", secret)
+		}
 	}
 }
 
