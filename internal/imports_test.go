@@ -37,6 +37,7 @@ var rooms = map[string]struct {
 	"internal/signin":      {may: []string{"internal/db"}},
 	"internal/credential":  {never: []string{"net/http", "database/sql"}},
 	"internal/roles":       {never: []string{"net/http", "database/sql"}},
+	"internal/manifest":    {may: []string{"internal/credential", "internal/roles", "internal/strictjson"}, never: []string{"net/http", "database/sql"}},
 	"internal/db":          {},
 	"internal/strictjson":  {never: []string{"net/http", "database/sql"}},
 	"internal/localissuer": {never: []string{"database/sql"}},
