@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,23 +78,8 @@ func TestClients(t *testing.T) {
 // mayManage lets a workload write applications, and what is in the identity's group.
 func (w *town) mayManage(t *testing.T, who workload) {
 	t.Helper()
-	ctx := t.Context()
-	graph, err := w.admin.ServicePrincipal(ctx, "00000003-0000-0000-c000-000000000000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(graph.AppRoles, func(r client.AppRole) bool { return r.Value == "Application.ReadWrite.All" })
-	if _, err := w.admin.CreateAppRoleAssignment(ctx, client.AppRoleAssignment{PrincipalID: who.principalID, ResourceID: graph.ID, AppRoleID: graph.AppRoles[i].ID}); err != nil {
-		t.Fatal(err)
-	}
-	group := client.ResourceGroupID{SubscriptionID: w.SubscriptionID, Name: w.identity.ResourceGroup}
-	role, err := w.admin.RoleDefinitionByName(ctx, group.String(), "Contributor")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.admin.PutRoleAssignment(ctx, group.String(), client.RoleAssignmentSpec{RoleDefinitionID: role.ID, PrincipalID: who.principalID}); err != nil {
-		t.Fatal(err)
-	}
+	permit(t, w.admin, who, "Application.ReadWrite.All")
+	assign(t, w.admin, who, client.ResourceGroupID{SubscriptionID: w.SubscriptionID, Name: w.identity.ResourceGroup}, "Contributor")
 }
 
 // isFor checks that a token was issued to the workload, for its assertion.

@@ -18,19 +18,9 @@ func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
 	admin := s.AsAdmin(t)
-	graph, err := admin.ServicePrincipal(ctx, "00000003-0000-0000-c000-000000000000")
-	if err != nil {
-		t.Fatal(err)
-	}
 
 	makerApp, maker := application(t, admin, "maker", "")
-	for _, role := range graph.AppRoles {
-		if role.Value == "Application.ReadWrite.OwnedBy" {
-			if _, err := admin.CreateAppRoleAssignment(ctx, client.AppRoleAssignment{PrincipalID: maker.principalID, ResourceID: graph.ID, AppRoleID: role.ID}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	permit(t, admin, maker, "Application.ReadWrite.OwnedBy")
 	owner := s.As(t, s.TenantID, maker.clientID, withSecret(t, admin, makerApp))
 	owned, err := owner.CreateApplication(ctx, client.ApplicationSpec{DisplayName: "owned"})
 	if err != nil {
@@ -45,14 +35,7 @@ func TestWhoMaySetAnIssuersKeys(t *testing.T) {
 
 	contributorApp, contributor := application(t, admin, "contributor", "")
 	identity(t, s, admin, "pets", "cat", "")
-	group := client.ResourceGroupID{SubscriptionID: s.SubscriptionID, Name: "pets"}
-	role, err := admin.RoleDefinitionByName(ctx, group.String(), "Contributor")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.PutRoleAssignment(ctx, group.String(), client.RoleAssignmentSpec{RoleDefinitionID: role.ID, PrincipalID: contributor.principalID}); err != nil {
-		t.Fatal(err)
-	}
+	assign(t, admin, contributor, client.ResourceGroupID{SubscriptionID: s.SubscriptionID, Name: "pets"}, "Contributor")
 	contributing := s.As(t, s.TenantID, contributor.clientID, withSecret(t, admin, contributorApp))
 	if _, _, err := contributing.PutIdentityCredential(ctx, client.IdentityID{SubscriptionID: s.SubscriptionID, ResourceGroup: "pets", Name: "cat"}, trustIn(issuer)); err != nil {
 		t.Fatalf("a Contributor cannot add a credential in its group: %v", err)
@@ -115,18 +98,8 @@ func TestAdministratorIsGuarded(t *testing.T) {
 	ctx := t.Context()
 	s := serve(t, t.TempDir())
 	admin := s.AsAdmin(t)
-	graph, err := admin.ServicePrincipal(ctx, "00000003-0000-0000-c000-000000000000")
-	if err != nil {
-		t.Fatal(err)
-	}
 	app, w := application(t, admin, "writes all", "")
-	for _, role := range graph.AppRoles {
-		if role.Value == "Application.ReadWrite.All" {
-			if _, err := admin.CreateAppRoleAssignment(ctx, client.AppRoleAssignment{PrincipalID: w.principalID, ResourceID: graph.ID, AppRoleID: role.ID}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	permit(t, admin, w, "Application.ReadWrite.All")
 	c := s.As(t, s.TenantID, w.clientID, withSecret(t, admin, app))
 	target, err := c.Application(ctx, s.ClientID)
 	if err != nil {
