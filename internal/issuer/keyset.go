@@ -65,6 +65,11 @@ type KeyProblem struct {
 
 var errPrivate = errors.New("the private key is published with it")
 
+// secrets are the members of a JWK that only its owner may have (RFC 7518
+// section 6, RFC 8037 section 2, and priv of the key type AKP). Each of an RSA
+// key's is the whole private key: with p, n is factored.
+var secrets = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
 // ParseKeySet reads a JWK Set (RFC 7517 section 5), key by key: a key that
 // cannot be used, of a type that is not known or for encryption, becomes a
 // problem and leaves the others alone. The keys that it returns have distinct
@@ -140,7 +145,7 @@ func parseKey(data []byte) (key Key, err error) {
 	if _, known := algorithms[key.Algorithm]; key.Algorithm != "" && !known {
 		return key, fmt.Errorf("algorithm %.80q is not supported", key.Algorithm)
 	}
-	for _, secret := range []string{"d", "k"} {
+	for _, secret := range secrets {
 		if _, private := o.Object[secret]; private {
 			return key, errPrivate
 		}
