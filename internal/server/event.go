@@ -109,7 +109,7 @@ func (s *Service) observed(w http.ResponseWriter, r *http.Request) {
 		s.metrics.request(e.surface, r.Method, a.status, took)
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", append([]slog.Attr{
 			slog.String("id", e.id), slog.String("surface", e.surface), slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
-			slog.Int("status", a.status), slog.Int64("bytes", a.bytes), slog.Duration("took", took), slog.String("address", e.address),
+			slog.Int("status", a.status), slog.Int64("bytes", a.bytes), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("address", e.address),
 		}, e.attrs...)...)
 	}()
 	s.dispatch(a, r, e.surface)

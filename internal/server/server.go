@@ -207,11 +207,6 @@ func (s *Service) fetched(f issuer.Fetch) {
 		result = string(issuer.KindOf(f.Err))
 	}
 	s.metrics.fetches.WithLabelValues(result).Inc()
-	level := slog.LevelInfo
-	if f.Err != nil || f.Replaced {
-		level = slog.LevelWarn
-	}
-	s.log.Log(context.Background(), level, "fetched an issuer's keys", "tenant", f.TenantID, "issuer", f.URL, "keys", f.Keys, "took", f.Took, "replaced", f.Replaced, "error", f.Err)
 }
 
 func (s *Service) openSurfaces() error {
@@ -268,9 +263,16 @@ func (s *Service) record(ctx context.Context, o exchange.Outcome, code int, err 
 	if e, ok := errors.AsType[*exchange.Error](err); ok {
 		reason = string(e.Reason)
 	}
-	note(ctx, slog.String("tenant", o.Tenant.ID), slog.String("client", o.Client.ClientID), slog.String("method", o.Method), slog.Int("code", code), slog.String("reason", reason),
+	note(ctx, slog.Int("code", code))
+	for _, a := range []slog.Attr{
+		slog.String("reason", reason), slog.String("tenant", o.Tenant.ID), slog.String("client", o.Client.ClientID), slog.String("method", o.Method),
 		slog.String("issuer", clip(o.Assertion.Issuer)), slog.String("subject", clip(o.Assertion.Subject)), slog.String("assertion", o.Assertion.SHA256),
-		slog.String("credential", o.CredentialID), slog.String("resource", clip(o.Resource)), slog.String("uti", o.TokenID))
+		slog.String("credential", o.CredentialID), slog.String("resource", clip(o.Resource)), slog.String("uti", o.TokenID),
+	} {
+		if a.Value.String() != "" {
+			note(ctx, a)
+		}
+	}
 	if o.Tenant.ID == "" {
 		return
 	}
