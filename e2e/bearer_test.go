@@ -13,6 +13,7 @@ import (
 // Every route of both management wires wants a token of this service for this
 // service, and says so before it looks at anything else.
 func TestEveryRouteWantsAToken(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "--resources", "any")
 	good := s.bearer(t, s.TenantID, s.ClientID, s.ClientSecret)
 	elsewhere, err := client.ClientSecret(s.Authority, s.TenantID, s.ClientID, s.ClientSecret, s.HTTP).Token(t.Context(), vault+"/.default")

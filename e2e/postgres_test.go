@@ -19,6 +19,7 @@ import (
 // Two processes that start at once on one empty PostgreSQL database make one
 // tenant and one administrator, and honour each other's writes on the next request.
 func TestTwoProcessesOnOneDatabase(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	issuer, flags := cluster(t)
 	kek := filepath.Join(t.TempDir(), "kek")

@@ -23,6 +23,7 @@ import (
 )
 
 func TestQuickstart(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	out, err := cmd.Output()
@@ -57,6 +58,7 @@ func TestQuickstart(t *testing.T) {
 }
 
 func TestQuickstartTellsAPersonWhatItProved(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "--listen", "127.0.0.1:0")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	out, err := cmd.CombinedOutput()
@@ -74,6 +76,7 @@ func TestQuickstartTellsAPersonWhatItProved(t *testing.T) {
 }
 
 func TestQuickstartInAGivenDirectoryTwice(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for range 2 {
 		cmd := exec.CommandContext(t.Context(), testkit.Program, "quickstart", "--exit", "-o", "json", "--listen", "127.0.0.1:0", "--data-dir", dir)
@@ -136,6 +139,7 @@ func apiServer(t *testing.T, issuer *localissuer.Issuer) (kubeconfig string, mad
 
 // With --kubeconfig the cluster's issuer need not be reachable: its keys are uploaded.
 func TestQuickstartWithACluster(t *testing.T) {
+	t.Parallel()
 	issuer, err := localissuer.New(localissuer.Config{URL: "https://kubernetes.default.svc.cluster.local", Path: "/"})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 // owner of an application, nor a Contributor of a resource group, nor the
 // administrator of another tenant can.
 func TestWhoMaySetAnIssuersKeys(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
@@ -95,6 +96,7 @@ func statusOf(err error) int {
 
 // The administrator's own application is out of reach for those who may write all others.
 func TestAdministratorIsGuarded(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := serve(t, t.TempDir())
 	admin := s.AsAdmin(t)

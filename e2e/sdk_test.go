@@ -87,6 +87,7 @@ func (s *service) exchange(t *testing.T, clientID, token, scope string) (string,
 }
 
 func TestWorkloadIdentityCredential(t *testing.T) {
+	t.Parallel()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
 	c := s.AsAdmin(t)
@@ -157,6 +158,7 @@ func (s *service) defaultCredential(t *testing.T, scope string, env ...string) (
 }
 
 func TestDefaultAzureCredentialByEnvironmentAlone(t *testing.T) {
+	t.Parallel()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
 	c := s.AsAdmin(t)
@@ -204,6 +206,7 @@ func TestDefaultAzureCredentialByEnvironmentAlone(t *testing.T) {
 }
 
 func TestClientSecretCredential(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	c := s.AsAdmin(t)
 	app, w := application(t, c, "with a secret", "")
@@ -240,6 +243,7 @@ func refused(t *testing.T, err error, status int, code string) {
 }
 
 func TestManagedIdentitiesByARMClient(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := serve(t, t.TempDir())
 	c := s.AsAdmin(t)
@@ -341,6 +345,7 @@ func status(err error) int {
 
 // What is created, changed, deleted or disabled counts on the very next exchange.
 func TestChangesCountOnTheNextExchange(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
@@ -393,6 +398,7 @@ func TestChangesCountOnTheNextExchange(t *testing.T) {
 
 // A valid token for another subject, and one with a slash too few, as Entra refuses them.
 func TestRefusalsReachTheSDK(t *testing.T) {
+	t.Parallel()
 	issuer, flags := cluster(t)
 	s := serve(t, t.TempDir(), flags...)
 	_, w := application(t, s.AsAdmin(t), "refusing", issuer.URL())

@@ -166,6 +166,7 @@ func (a *aviary) search(where, text string) {
 // TestNoSecretIsTold does all that a client can do with secrets, right and
 // wrong, and looks for them in everything that the service says and keeps.
 func TestNoSecretIsTold(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"json", "text"} {
 		t.Run(format, func(t *testing.T) { testNoSecretIsTold(t, format) })
 	}

@@ -54,6 +54,7 @@ func (s *service) get(t *testing.T, path string, change ...func(*http.Request)) 
 }
 
 func TestFirstStartLeavesWhatAnAdministratorNeeds(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "by", "serve")
 	s := serve(t, dir)
 	for file, mode := range map[string]os.FileMode{"admin.json": 0o600, "ca-key.pem": 0o600, "entente.db": 0o600, "key-encryption-key": 0o600, "ca.pem": 0o644} {
@@ -92,6 +93,7 @@ func TestFirstStartLeavesWhatAnAdministratorNeeds(t *testing.T) {
 }
 
 func TestLocalCAIsForTheServicesNamesOnly(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	serve(t, dir)
 	text, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
@@ -135,6 +137,7 @@ func TestLocalCAIsForTheServicesNamesOnly(t *testing.T) {
 }
 
 func TestDocumentsFollowConfiguredNamesOnly(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "--host", "login.microsoftonline.com")
 	path := "/" + s.TenantID + "/v2.0/.well-known/openid-configuration"
 	for host, base := range map[string]string{
@@ -154,6 +157,7 @@ func TestDocumentsFollowConfiguredNamesOnly(t *testing.T) {
 }
 
 func TestEveryAnswerIsInItsWiresShape(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	for path, want := range map[string]int{
 		"/":             200,
@@ -180,6 +184,7 @@ func TestEveryAnswerIsInItsWiresShape(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	if _, err := s.AsAdmin(t).Tenants(t.Context()); err != nil {
 		t.Fatal(err)
@@ -245,6 +250,7 @@ func TestStopDropsNothing(t *testing.T) {
 }
 
 func TestCertificateIsReloaded(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls-key.pem")
 	write := func(serial int64) *x509.Certificate {
@@ -301,6 +307,7 @@ func TestCertificateIsReloaded(t *testing.T) {
 
 // A federated administrator: no secret is made, and the workload administers.
 func TestBootstrapAdmin(t *testing.T) {
+	t.Parallel()
 	issuer, flags := cluster(t)
 	dir := t.TempDir()
 	s := serve(t, dir, append(flags, "--bootstrap-admin", issuer.URL()+","+subject)...)
@@ -317,6 +324,7 @@ func TestBootstrapAdmin(t *testing.T) {
 }
 
 func TestServeSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -353,6 +361,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), testkit.Program, "serve")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "ENTENTE_RESOURCES=some"}
 	out, err := cmd.CombinedOutput()

@@ -36,6 +36,7 @@ type wire struct {
 // TestVectors sends every vector over both wires. No answer is a 5xx, and each
 // refusal has its wire's shape: see send.
 func TestVectors(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	admin := []string{s.bearer(t, s.TenantID, s.ClientID, s.ClientSecret)}
 	other, _, err := s.AsAdmin(t).PutHostedTenant(t.Context(), uuid.NewString(), client.HostedTenantSpec{DisplayName: "Other"})
