@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -63,12 +64,19 @@ type KeyProblem struct {
 	Private bool
 }
 
-var errPrivate = errors.New("the private key is published with it")
-
 // secrets are the members of a JWK that only its owner may have (RFC 7518
 // section 6, RFC 8037 section 2, and priv of the key type AKP). Each of an RSA
 // key's is the whole private key: with p, n is factored.
 var secrets = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
+// holdsSecret says whether a JWK has one of them, whatever else is wrong with it.
+func holdsSecret(jwk json.RawMessage) bool {
+	var members map[string]json.RawMessage // not by the strict rule, which a careless key may break
+	if json.Unmarshal(jwk, &members) != nil {
+		return false
+	}
+	return slices.ContainsFunc(secrets, func(name string) bool { return members[name] != nil })
+}
 
 // ParseKeySet reads a JWK Set (RFC 7517 section 5), key by key: a key that
 // cannot be used, of a type that is not known or for encryption, becomes a
@@ -85,7 +93,10 @@ func ParseKeySet(data []byte) (keys []Key, problems []KeyProblem, err error) {
 		return nil, nil, fmt.Errorf("key set: %w", err)
 	}
 	if surplus := len(entries) - maxKeys; surplus > 0 {
-		problems = append(problems, KeyProblem{Index: maxKeys, Reason: fmt.Sprintf("this and later keys are ignored: a set may have %d", maxKeys)})
+		problems = append(problems, KeyProblem{
+			Index: maxKeys, Reason: fmt.Sprintf("this and later keys are ignored: a set may have %d", maxKeys),
+			Private: slices.ContainsFunc(entries[maxKeys:], holdsSecret),
+		})
 		entries = entries[:maxKeys]
 	}
 
@@ -106,7 +117,7 @@ func ParseKeySet(data []byte) (keys []Key, problems []KeyProblem, err error) {
 	for i, key := range parsed {
 		switch {
 		case faults[i] != nil:
-			problems = append(problems, KeyProblem{Index: i, KeyID: key.ID, Reason: faults[i].Error(), Private: errors.Is(faults[i], errPrivate)})
+			problems = append(problems, KeyProblem{Index: i, KeyID: key.ID, Reason: faults[i].Error(), Private: holdsSecret(entries[i])})
 		case clash[key.ID]:
 			problems = append(problems, KeyProblem{Index: i, KeyID: key.ID, Reason: "another key of the set has the same id"})
 		case key.ID == "" || !listed[key.ID]:
@@ -145,10 +156,8 @@ func parseKey(data []byte) (key Key, err error) {
 	if _, known := algorithms[key.Algorithm]; key.Algorithm != "" && !known {
 		return key, fmt.Errorf("algorithm %.80q is not supported", key.Algorithm)
 	}
-	for _, secret := range secrets {
-		if _, private := o.Object[secret]; private {
-			return key, errPrivate
-		}
+	if holdsSecret(data) {
+		return key, errors.New("the private key is published with it")
 	}
 	use, present, err := o.Text("use")
 	if err != nil {
