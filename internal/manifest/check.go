@@ -37,9 +37,10 @@ func (c *checker) manifest(m *Manifest) {
 	}
 	c.names(&m.Default)
 	c.objects(m.Place, &m.Objects)
-	ids, domains := seen{}, seen{}
+	ids, domains, subscriptions := seen{}, seen{}, seen{}
 	ids.note(strings.ToLower(m.Default.ID), m.Default.lineOf("id"))
 	domains.note(strings.ToLower(m.Default.Domain), m.Default.lineOf("domain"))
+	subscriptions.note(strings.ToLower(m.Default.SubscriptionID), m.Default.lineOf("subscriptionId"))
 	for i := range m.Tenants {
 		t := &m.Tenants[i]
 		c.names(&t.Names)
@@ -48,6 +49,7 @@ func (c *checker) manifest(m *Manifest) {
 		}
 		c.once(ids, t.Place, "id", strings.ToLower(t.ID))
 		c.once(domains, t.Place, "domain", strings.ToLower(t.Domain))
+		c.once(subscriptions, t.Place, "subscriptionId", strings.ToLower(t.SubscriptionID))
 		if t.Administrator != nil {
 			c.administrator(t.Administrator)
 		}
