@@ -2,12 +2,15 @@ package directory
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -186,7 +189,8 @@ const (
 )
 
 // MatchSecret judges a client secret. An unknown client costs the same
-// statements and the same comparisons as a wrong secret.
+// statements as a wrong secret, and the same comparison as that of a client
+// with one secret.
 func (d *Directory) MatchSecret(ctx context.Context, tenant, clientID, text string) (Match, SecretResult, error) {
 	m, err := d.match(ctx, tenant, clientID, "", "")
 	if err != nil {
@@ -196,23 +200,35 @@ func (d *Directory) MatchSecret(ctx context.Context, tenant, clientID, text stri
 	if err != nil {
 		return m, SecretWrong, err
 	}
+	return m, judge(secrets[m.Client.parentID], text, d.now(), subtle.ConstantTimeCompare), nil
+}
+
+// nobodys is the one secret of a client that has none. No text has its hash,
+// and no time is within it.
+var nobodys = []Secret{{hash: strings.Repeat("-", hex.EncodedLen(sha256.Size))}}
+
+// judge compares a text with each of a client's secrets, or with nobody's. same
+// is subtle.ConstantTimeCompare.
+func judge(secrets []Secret, text string, now time.Time, same func(x, y []byte) int) SecretResult {
+	if len(secrets) == 0 {
+		secrets = nobodys
+	}
 	hash := []byte(hashSecret(text))
 	found, valid := 0, 0
-	now := d.now()
-	for _, s := range secrets[m.Client.parentID] {
-		same := subtle.ConstantTimeCompare([]byte(s.hash), hash)
-		found |= same
+	for _, s := range secrets {
+		equal := same([]byte(s.hash), hash)
+		found |= equal
 		if !now.Before(s.Start) && now.Before(s.End) {
-			valid |= same
+			valid |= equal
 		}
 	}
 	switch {
 	case valid == 1:
-		return m, SecretOK, nil
+		return SecretOK
 	case found == 1:
-		return m, SecretExpired, nil
+		return SecretExpired
 	}
-	return m, SecretWrong, nil
+	return SecretWrong
 }
 
 // Resource is an application as the audience of a token.

@@ -78,6 +78,33 @@ func TestSecret(t *testing.T) {
 	})
 }
 
+// An unknown client costs the same statements as a wrong secret.
+func TestJudgingASecretRunsTheSameStatements(t *testing.T) {
+	each(t, func(w *world) {
+		known, bare := w.client("known"), w.client("bare")
+		_, _, err := w.dir.AddSecret(w.ctx(), w.system, known.ref(), directory.NewSecret{})
+		w.ok(err)
+		statements := func(clientID string) (texts []string) {
+			w.Helper()
+			d := &directory.Directory{DB: w.db.Watched(func(text string) { texts = append(texts, text) }), Clock: w.clock.Now}
+			_, result, err := d.MatchSecret(w.ctx(), w.tenant.ID, clientID, "wrong")
+			if err != nil || result != directory.SecretWrong {
+				w.Errorf("client %q: %s (%v)", clientID, result, err)
+			}
+			return texts
+		}
+		want := statements(known.AppID)
+		if len(want) != 2 {
+			w.Errorf("a wrong secret costs the statements %q", want)
+		}
+		for _, clientID := range []string{bare.AppID, w.tenant.ID, "none", "no\x00ne", ""} {
+			if diff := cmp.Diff(want, statements(clientID)); diff != "" {
+				w.Errorf("client %q (-wrong secret +this):\n%s", clientID, diff)
+			}
+		}
+	})
+}
+
 func TestSecretOfAnotherApplicationStays(t *testing.T) {
 	each(t, func(w *world) {
 		a, b := w.client("a"), w.client("b")
