@@ -84,6 +84,9 @@ func (o *serveOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := server.NoDumps(); err != nil { // some sandboxes forbid it
+		c.Log.Warn("the memory of this process may be dumped", "error", err)
+	}
 	s, err := server.Open(cmd.Context(), c)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return hint(err, "choose other addresses: entente serve --listen 127.0.0.1:9443 --health-listen 127.0.0.1:9081")

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package server
+
+func notDumpable() error { return nil }
