@@ -71,6 +71,7 @@ with _ for - (lists are separated by spaces there).`,
 	f.StringVar(&o.config.SigningAlgorithm, "signing-algorithm", "RS256", "`ALGORITHM` of new signing keys: RS256 or ES256")
 	f.DurationVar(&o.config.IdentityLifetime, "managed-identity-token-lifetime", time.Hour, "how long tokens of managed identities last, 10m to 24h (Entra: 24h)")
 	f.StringVar(&o.bootstrap, "bootstrap-admin", "", "`ISSUER,SUBJECT` of the workload that administers the service from its first start; no secret is made then")
+	f.StringVar(&o.config.Seed, "seed", "", "YAML `FILE` of applications, identities, credentials and rights, to which every start brings the directory")
 	f.StringArrayVar(&o.proxies, "trusted-proxies", nil, "`CIDR` of proxies whose X-Forwarded-For counts (repeatable)")
 	f.IntVar(&o.config.RequestRate, "request-rate", 1000, "token requests per second and client address; negative for no limit")
 	f.DurationVar(&o.config.Drain, "drain", time.Second, "how long to go on answering after readiness is off")

@@ -48,6 +48,8 @@ type Config struct {
 	IdentityLifetime time.Duration
 	// BootstrapAdmin names the workload that administers the default tenant, when the first start makes it.
 	BootstrapAdmin *Workload
+	// Seed is a manifest (docs/guides/seed.md) to which every start brings the directory; empty: none.
+	Seed string
 	// TrustedProxies may say, by X-Forwarded-For, which address they speak for.
 	TrustedProxies []netip.Prefix
 	// RequestRate is how many token requests per second one client address may make; 0: 1000, negative: no limit.

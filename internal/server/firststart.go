@@ -24,11 +24,11 @@ type Admin struct {
 	ClientSecret   string `json:"clientSecret"`
 }
 
-// firstStart makes the default tenant with its administrator, once, and the
-// first signing key of every tenant that has none.
+// firstStart makes the default tenant with its administrator, once, loads the
+// seed file, and makes the first signing key of every tenant that has none.
 func (s *Service) firstStart(ctx context.Context) error {
 	c := &s.config
-	n := directory.NewTenant{DisplayName: "Entente"}
+	n := s.seedNames()
 	if w := c.BootstrapAdmin; w != nil {
 		n.AdministratorIssuer, n.AdministratorSubject = w.Issuer, w.Subject
 	} else if !c.Embedded() {
@@ -49,6 +49,9 @@ func (s *Service) firstStart(ctx context.Context) error {
 	if created {
 		s.log.Info("first start: made a tenant, a subscription and an administrator", "tenant", founded.Tenant.ID, "subscription", founded.SubscriptionID, "administrator", founded.AdministratorClientID)
 	} else if err := s.refreshAdmin(); err != nil {
+		return err
+	}
+	if err := s.loadSeed(ctx); err != nil {
 		return err
 	}
 	tenants, err := s.directory.TenantIDs(ctx)

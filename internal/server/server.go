@@ -28,6 +28,7 @@ import (
 	"github.com/entente-id/entente/internal/graph"
 	"github.com/entente-id/entente/internal/issuer"
 	"github.com/entente-id/entente/internal/keys"
+	"github.com/entente-id/entente/internal/manifest"
 	"github.com/entente-id/entente/internal/signin"
 	"github.com/entente-id/entente/internal/token"
 )
@@ -53,6 +54,7 @@ type Service struct {
 	arm       *arm.Surface
 
 	seal          keys.Sealer
+	seed          *manifest.Manifest // nil: none
 	defaultTenant string
 	stopWithin    time.Duration
 	listener      net.Listener
@@ -93,6 +95,9 @@ func Open(ctx context.Context, c Config) (s *Service, err error) {
 			s = nil
 		}
 	}()
+	if err := s.readSeed(); err != nil {
+		return s, err
+	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return s, fmt.Errorf("data directory: %w", err)
 	}
