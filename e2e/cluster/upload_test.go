@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"io"
@@ -45,7 +46,7 @@ func TestUploadedKeysOfAClusterOutOfReach(t *testing.T) {
 	refused(t, s, cat, tampered(token), 400, 50027)
 
 	// The keys are rotated by hand: the next set counts from the next request on.
-	c.Keys = append(c.Keys[:0:0], rsaKey(t))
+	c.Keys = []crypto.Signer{rsaKey(t)}
 	c.Restart(t)
 	next := c.Token(t, "pets", "cat", audience)
 	refused(t, s, cat, next, 401, 7000272)

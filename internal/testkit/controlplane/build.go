@@ -24,9 +24,9 @@ var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "ku
 
 // Programs returns a directory that holds etcd, kube-apiserver,
 // kube-controller-manager and kubectl. They are built when they are not in the
-// user's cache directory yet: 9 minutes on two cores the first time, half a
-// minute when Go's build cache has their packages. Test processes that want
-// them at once build them once.
+// user's cache directory yet: about 9 minutes on two cores the first time, and
+// half a minute when Go's build cache has their packages. Test processes that
+// want them at once build them once.
 //
 // Where the module proxy cannot be reached, or the test would time out before
 // they are there, the test is skipped; it fails when CI=true.
@@ -42,15 +42,15 @@ func Programs(t testing.TB) string {
 	}
 	build.Lock()
 	defer build.Unlock()
-	if build.directory == "" {
-		directory, err := programsIn(ctx)
-		if errors.Is(err, errAbsent) && os.Getenv("CI") != "true" {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		build.directory = directory
+	if !build.tried {
+		build.tried = true
+		build.directory, build.err = programsIn(ctx)
+	}
+	if errors.Is(build.err, errAbsent) && os.Getenv("CI") != "true" {
+		t.Skip(build.err)
+	}
+	if build.err != nil {
+		t.Fatal(build.err)
 	}
 	return build.directory
 }
@@ -60,7 +60,9 @@ const leaveTime = 2 * time.Minute
 
 var build struct {
 	sync.Mutex
+	tried     bool
 	directory string
+	err       error
 }
 
 var errAbsent = errors.New("no Kubernetes control plane")
@@ -107,7 +109,7 @@ func programsIn(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: there is not enough time to build it; what was compiled is kept, so go on with: go test -timeout 30m ./internal/testkit/controlplane", errAbsent)
 	}
 	if err != nil {
-		return "", fmt.Errorf("build the control plane: %w", err)
+		return "", err
 	}
 	for _, name := range programs {
 		if err := os.Symlink("kubetest", filepath.Join(directory, name)); err != nil && !errors.Is(err, os.ErrExist) {
@@ -171,7 +173,7 @@ func linkerFlags(version string) (string, error) {
 
 // goTool runs the go command, politely towards whoever else uses the machine.
 func goTool(ctx context.Context, dir string, args ...string) (string, error) {
-	name := "go"
+	name, verb := "go", args[0]
 	if _, err := exec.LookPath("nice"); err == nil {
 		name, args = "nice", append([]string{"-n", "10", "go"}, args...)
 	}
@@ -185,7 +187,7 @@ func goTool(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s: %w: %s", args[len(args)-1], err, lastLines(complaints.String(), 5))
+		return "", fmt.Errorf("go %s in %s: %w\n%s", verb, dir, err, lastLines(complaints.String(), 5))
 	}
 	return string(out), nil
 }

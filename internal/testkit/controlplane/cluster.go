@@ -75,6 +75,9 @@ func Start(t testing.TB, config Config) *Cluster {
 		for _, p := range []*process{c.controller, c.apiServer, c.etcd} {
 			p.kill()
 		}
+		if t.Failed() {
+			t.Logf("end of the log of the API server:\n%s", lastLines(c.Log(), 30))
+		}
 	})
 	var err error
 	// Sockets need no free ports, and nobody else on the machine can ask them.
@@ -99,7 +102,7 @@ func Start(t testing.TB, config Config) *Cluster {
 			break
 		}
 		if attempt == 3 || !strings.Contains(err.Error(), "address already in use") {
-			t.Fatal(err)
+			t.Fatalf("%v\nend of etcd's log:\n%s", err, c.etcd.complaints())
 		}
 	}
 	if c.ControllerManager {
