@@ -62,9 +62,12 @@ func TestKill(t *testing.T) {
 			t.FailNow()
 		}
 	}
+	if len(ready) == 0 {
+		return // -run asked for less
+	}
 	slices.Sort(ready)
 	t.Logf("%s: %d writes stand, 0 acknowledged ones lost; of %d that were under way %d stand, each with its audit event", plural(kills, "kill"), found.writes, underWay, found.unanswered)
-	t.Logf("from a start after a kill to the first token: median %v, slowest %v", ready[len(ready)/2].Round(time.Millisecond), ready[len(ready)-1].Round(time.Millisecond))
+	t.Logf("from a start after a kill to the first token: median %v, 99 of 100 within %v, slowest %v", ready[len(ready)/2].Round(time.Millisecond), ready[len(ready)*99/100].Round(time.Millisecond), ready[len(ready)-1].Round(time.Millisecond))
 }
 
 // A first start that is killed at any moment is made up for by the next one.
