@@ -440,7 +440,7 @@ func TestFetchesAtOneTimeAreBounded(t *testing.T) {
 	v, _ := newVerifier(t, Config{})
 	done := make(chan error)
 	for i := range 3 * maxFetches {
-		src := Source{ID: fmt.Sprint(i), URL: server.URL, Kind: JWKSURI, JWKSURI: server.URL, CAPEM: newAuthority().pem}
+		src := Source{TenantID: fmt.Sprint(i), ID: fmt.Sprint(i), URL: server.URL, Kind: JWKSURI, JWKSURI: server.URL, CAPEM: newAuthority().pem}
 		go func() {
 			_, err := v.Verify(context.Background(), src, newSigner(t, "k1", "RS256").sign(t, claims(server.URL), nil))
 			done <- err

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -227,4 +229,37 @@ func TestDiscoveryReadsJSONTestSuite(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHangingIssuersOfOneTenantHoldUpNoOther: however many issuers of one
+// tenant hang, the first token of another tenant's is verified.
+func TestHangingIssuersOfOneTenantHoldUpNoOther(t *testing.T) {
+	asked := make(chan struct{}, 5*maxFetches)
+	release := make(chan struct{})
+	hanging := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-release
+	}))
+	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
+	v, _ := newVerifier(t, Config{})
+	token := newSigner(t, "k1", "RS256").sign(t, claims(hanging.URL), nil)
+	var waiting sync.WaitGroup
+	for i := range 5 * maxFetches {
+		src := Source{TenantID: "hostile", ID: fmt.Sprint(i), URL: hanging.URL, Kind: JWKSURI, JWKSURI: hanging.URL, CAPEM: newAuthority().pem}
+		waiting.Go(func() {
+			if _, err := v.Verify(context.Background(), src, token); err == nil {
+				t.Error("a hanging issuer's token verifies")
+			}
+		})
+	}
+	for range maxShare {
+		<-asked
+	}
+	_, err := v.Verify(t.Context(), f.source(), f.token())
+	wantKind(t, err, "")
+	if len(asked) != 0 {
+		t.Errorf("%d issuers of one tenant are asked at one time", maxShare+len(asked))
+	}
+	close(release)
+	waiting.Wait()
 }

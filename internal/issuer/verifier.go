@@ -58,15 +58,21 @@ type Verifier struct {
 	fetched  func(Fetch)
 	patience time.Duration // of one fetch
 
-	slots chan struct{} // one for each fetch that runs
-	turn  atomic.Uint64 // orders requests and fetches, without a clock
+	slots  chan struct{} // one for each fetch that runs
+	shares sync.Map      // of the slots: chan struct{} by tenant
+	turn   atomic.Uint64 // orders requests and fetches, without a clock
 
 	mu      sync.Mutex
 	entries map[entryKey]*entry
 }
 
-// maxFetches is how many issuers may be asked at one time.
-const maxFetches = 8
+// maxFetches is how many issuers may be asked at one time, and maxShare how
+// many of one tenant: whoever registers issuers that hang holds up nobody but
+// their own tenant.
+const (
+	maxFetches = 16
+	maxShare   = 8
+)
 
 // New makes a Verifier. It fails when an entry of Allow cannot be read.
 func New(c Config) (*Verifier, error) {
@@ -210,11 +216,19 @@ func (v *Verifier) ask(ctx context.Context, src Source) (r Report, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*v.patience)
 	defer cancel()
-	select {
-	case v.slots <- struct{}{}:
-		defer func() { <-v.slots }()
-	case <-ctx.Done():
-		return r, unreachable(errBusy)
+	for _, slots := range []chan struct{}{v.share(src.TenantID), v.slots} {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return r, unreachable(errBusy)
+		}
 	}
 	return v.read(ctx, src)
+}
+
+// share is what of the slots a tenant may take.
+func (v *Verifier) share(tenantID string) chan struct{} {
+	slots, _ := v.shares.LoadOrStore(tenantID, make(chan struct{}, maxShare))
+	return slots.(chan struct{})
 }
