@@ -24,9 +24,9 @@ var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "ku
 
 // Programs returns a directory that holds etcd, kube-apiserver,
 // kube-controller-manager and kubectl. They are built when they are not in the
-// user's cache directory yet: about 9 minutes on two cores the first time, and
-// half a minute when Go's build cache has their packages. Test processes that
-// want them at once build them once.
+// user's cache directory yet. The first time that takes 6 to 9 minutes of two
+// cores, and longer when others want them; where Go's build cache has their
+// packages, half a minute. Test processes that want them at once build them once.
 //
 // Where the module proxy cannot be reached, or the test would time out before
 // they are there, the test is skipped; it fails when CI=true.

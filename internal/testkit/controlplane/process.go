@@ -64,7 +64,8 @@ func (p *process) complaints() string {
 	return lastLines(string(text), 15)
 }
 
-// stop asks the process to end and waits for it. A nil process has ended.
+// stop asks the process to end, and ends it when that takes long: an API server
+// waits for controllers that do not go away. A nil process has ended.
 func (p *process) stop() {
 	if p == nil {
 		return
@@ -72,7 +73,7 @@ func (p *process) stop() {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(3 * time.Second):
 		p.kill()
 	}
 }
