@@ -248,7 +248,7 @@ func checkKeySet(set []byte) error {
 	}
 	for _, p := range problems {
 		if p.Private {
-			return fmt.Errorf("key %d of the set holds a secret, which must leave the cluster for nobody: make a new key, and upload public keys only", p.Index)
+			return fmt.Errorf("key %d of the set holds a secret, which must never leave its cluster: make a new key, and upload public keys only", p.Index+1)
 		}
 	}
 	switch {
