@@ -1,19 +1,15 @@
 package keys
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/entente-id/entente/internal/db"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 const tenantA, tenantB = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
@@ -42,56 +38,16 @@ func (c *clock) Set(t time.Time) {
 
 func (c *clock) Add(d time.Duration) { c.Set(c.Now().Add(d)) }
 
-// onEngines runs a test on SQLite and, when ENTENTE_TEST_POSTGRES holds the URL
-// of a server, on PostgreSQL. open opens one more connection pool to the one
-// database of the test, as another replica would.
+// onEngines runs a test on both engines. open opens one more connection pool to
+// the one database of the test, as another replica would.
 func onEngines(t *testing.T, test func(t *testing.T, open func() *db.DB)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, opener(t, filepath.Join(t.TempDir(), "entente.db"))) })
-	if server := os.Getenv("ENTENTE_TEST_POSTGRES"); server != "" {
-		t.Run("postgres", func(t *testing.T) { test(t, opener(t, schema(t, server))) })
-	}
+	testkit.EngineDSNs(t, func(t *testing.T, dsn string) {
+		test(t, func() *db.DB { return testkit.Open(t, dsn) })
+	})
 }
 
-func opener(t *testing.T, dsn string) func() *db.DB {
-	return func() *db.DB {
-		t.Helper()
-		d, err := db.Open(t.Context(), dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { d.Close() })
-		return d
-	}
-}
-
-// schema makes a schema of its own for a test and returns a URL that uses it.
-func schema(t *testing.T, server string) string {
-	t.Helper()
-	name := "keys_" + strings.ToLower(rand.Text())
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	exec := func(ctx context.Context, text string) {
-		d, err := db.Open(ctx, server)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		if _, err := d.Read().ExecContext(ctx, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	exec(t.Context(), `CREATE SCHEMA `+name)
-	t.Cleanup(func() { exec(context.Background(), `DROP SCHEMA `+name+` CASCADE`) })
-	return u.String()
-}
-
-func sqliteDB(t *testing.T) *db.DB { return opener(t, filepath.Join(t.TempDir(), "entente.db"))() }
+func sqliteDB(t *testing.T) *db.DB { return testkit.SQLite(t) }
 
 func testSealer(t testing.TB, seed byte) Sealer {
 	t.Helper()

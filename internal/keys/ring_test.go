@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/entente-id/entente/internal/db"
+
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -105,7 +107,7 @@ func TestForgedRows(t *testing.T) {
 
 func TestNothingSecretIsStored(t *testing.T) {
 	dir := t.TempDir()
-	d := opener(t, filepath.Join(dir, "entente.db"))()
+	d := testkit.Open(t, filepath.Join(dir, "entente.db"))
 	r := ringWith(t, Config{DB: d, Algorithm: RS256})
 	kid := kidOf(t, mustSign(t, r, tenantA, map[string]any{}))
 	private := r.snap.Load().kids[kid].opened.Load().signer.(*rsa.PrivateKey)

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/entente-id/entente/internal/db"
+
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func TestEnsureTenantRaces(t *testing.T) {
@@ -154,7 +156,8 @@ func TestRotateTimeline(t *testing.T) {
 func TestNoTokenIsRefusedOverAYear(t *testing.T) {
 	c := newClock()
 	const lifetime = 24 * time.Hour
-	open := opener(t, t.TempDir()+"/entente.db")
+	dsn := testkit.SQLiteDSN(t)
+	open := func() *db.DB { return testkit.Open(t, dsn) }
 	rings := []*Ring{}
 	for range 2 {
 		rings = append(rings, ringWith(t, Config{DB: open(), Clock: c.Now, TokenLifetime: lifetime, RotateEvery: 30 * day}))
@@ -311,7 +314,8 @@ func TestRotateFailsWithItsAudit(t *testing.T) {
 
 func TestAlgorithmCountsFromTheNextKey(t *testing.T) {
 	c := newClock()
-	open := opener(t, t.TempDir()+"/entente.db")
+	dsn := testkit.SQLiteDSN(t)
+	open := func() *db.DB { return testkit.Open(t, dsn) }
 	old := ringWith(t, Config{DB: open(), Clock: c.Now, Algorithm: ES256})
 	token := mustSign(t, old, tenantA, lasting(c.Now(), 2*day))
 	r := ring(t, Config{DB: open(), Clock: c.Now, Algorithm: RS256})
@@ -335,7 +339,8 @@ func TestAlgorithmCountsFromTheNextKey(t *testing.T) {
 
 func TestClocksThatDisagree(t *testing.T) {
 	c := newClock()
-	open := opener(t, t.TempDir()+"/entente.db")
+	dsn := testkit.SQLiteDSN(t)
+	open := func() *db.DB { return testkit.Open(t, dsn) }
 	a := ringWith(t, Config{DB: open(), Clock: c.Now})
 	late := ring(t, Config{DB: open(), Clock: func() time.Time { return c.Now().Add(-4 * time.Minute) }})
 	token := mustSign(t, late, tenantA, lasting(c.Now(), time.Hour)) // before the only key is active there

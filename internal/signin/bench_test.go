@@ -1,8 +1,9 @@
 package signin
 
 import (
-	"path/filepath"
 	"testing"
+
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func benchRecord() Record {
@@ -27,7 +28,7 @@ func BenchmarkRecord(b *testing.B) {
 
 // BenchmarkFlush writes a second's worth of a busy server in one transaction.
 func BenchmarkFlush(b *testing.B) {
-	r, rec := New(Config{DB: open(b, filepath.Join(b.TempDir(), "entente.db"))}), benchRecord()
+	r, rec := New(Config{DB: testkit.SQLite(b)}), benchRecord()
 	for b.Loop() {
 		for range 500 {
 			r.Record(rec)

@@ -1,18 +1,13 @@
 package signin
 
 import (
-	"context"
-	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/entente-id/entente/internal/db"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 const tenantA, tenantB = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
@@ -20,50 +15,10 @@ const tenantA, tenantB = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-
 // noon is when the clock of a test stands.
 var noon = time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// onEngines runs a test on SQLite and, when ENTENTE_TEST_POSTGRES holds the URL
-// of a server, on PostgreSQL.
+// onEngines runs a test on both engines.
 func onEngines(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, open(t, filepath.Join(t.TempDir(), "entente.db"))) })
-	if server := os.Getenv("ENTENTE_TEST_POSTGRES"); server != "" {
-		t.Run("postgres", func(t *testing.T) { test(t, open(t, schema(t, server))) })
-	}
-}
-
-func open(t testing.TB, dsn string) *db.DB {
-	t.Helper()
-	d, err := db.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	return d
-}
-
-// schema makes a schema of its own for a test and returns a URL that uses it.
-func schema(t *testing.T, server string) string {
-	t.Helper()
-	name := "signin_" + strings.ToLower(rand.Text())
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	exec := func(ctx context.Context, text string) {
-		d, err := db.Open(ctx, server)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		if _, err := d.Read().ExecContext(ctx, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	exec(t.Context(), `CREATE SCHEMA `+name)
-	t.Cleanup(func() { exec(context.Background(), `DROP SCHEMA `+name+` CASCADE`) })
-	return u.String()
+	testkit.Engines(t, test)
 }
 
 func recorder(cfg Config) *Recorder {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/entente-id/entente/internal/db"
+
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func TestRecordIsKept(t *testing.T) {
@@ -128,7 +129,7 @@ func TestHostileTextIsWritten(t *testing.T) {
 
 func TestRecordDropsWhenFull(t *testing.T) {
 	var dropped atomic.Int64
-	r := recorder(Config{DB: open(t, filepath.Join(t.TempDir(), "entente.db")), Buffer: 3, Dropped: func(n int) { dropped.Add(int64(n)) }})
+	r := recorder(Config{DB: testkit.SQLite(t), Buffer: 3, Dropped: func(n int) { dropped.Add(int64(n)) }})
 	for i := range 5 {
 		r.Record(Record{TenantID: tenantA, RequestID: fmt.Sprint(i)})
 	}
@@ -187,7 +188,7 @@ func TestDatabaseFailsAndComesBack(t *testing.T) {
 
 func TestBatchIsGivenUp(t *testing.T) {
 	var dropped atomic.Int64
-	d := open(t, filepath.Join(t.TempDir(), "entente.db"))
+	d := testkit.SQLite(t)
 	r := recorder(Config{DB: d, Dropped: func(n int) { dropped.Add(int64(n)) }})
 	exec(t, d, `ALTER TABLE sign_ins RENAME TO gone`)
 	r.Record(Record{TenantID: tenantA})
@@ -281,7 +282,7 @@ func TestList(t *testing.T) {
 }
 
 func TestListRefuses(t *testing.T) {
-	r := recorder(Config{DB: open(t, filepath.Join(t.TempDir(), "entente.db"))})
+	r := recorder(Config{DB: testkit.SQLite(t)})
 	if _, _, err := r.List(t.Context(), Query{}); err == nil {
 		t.Error("listed the records of no tenant")
 	}
@@ -384,7 +385,7 @@ func TestRunWritesEverythingBeforeItEnds(t *testing.T) {
 }
 
 func TestRunWakesWhenTheBufferFills(t *testing.T) {
-	r := recorder(Config{DB: open(t, filepath.Join(t.TempDir(), "entente.db")), Every: time.Hour, Buffer: 4})
+	r := recorder(Config{DB: testkit.SQLite(t), Every: time.Hour, Buffer: 4})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
@@ -403,7 +404,7 @@ func TestRunWakesWhenTheBufferFills(t *testing.T) {
 }
 
 func TestRunSaysWhatItCouldNotWrite(t *testing.T) {
-	d := open(t, filepath.Join(t.TempDir(), "entente.db"))
+	d := testkit.SQLite(t)
 	r := recorder(Config{DB: d})
 	r.Record(Record{TenantID: tenantA})
 	exec(t, d, `DROP TABLE sign_ins`)
