@@ -16,9 +16,9 @@ var migrations embed.FS
 // migrationLock is the PostgreSQL advisory lock that lets one of several starting processes migrate.
 const migrationLock = 0x656e74656e7465 // "entente"
 
-// migrate brings the schema to the newest version, each step in a transaction
-// of its own. Before a step on a SQLite file that already holds data, a
-// snapshot of it is left beside it (FILE.before-N).
+// migrate brings the schema to the newest version, in one transaction. Before
+// that, a snapshot of a SQLite file that already holds data is left beside it
+// (FILE.before-N).
 func (d *DB) migrate(ctx context.Context) error {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
@@ -30,32 +30,31 @@ func (d *DB) migrate(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
-	for i, name := range names {
-		version := i + 1
-		have, err := d.schemaVersion(ctx, d.write)
-		if err != nil {
+	have, err := d.schemaVersion(ctx, d.write)
+	switch {
+	case err != nil:
+		return err
+	case have > len(names):
+		return fmt.Errorf("the database has schema %d and this program knows %d: run the newer program", have, len(names))
+	case have == len(names):
+		return nil
+	case d.Engine == SQLite && have > 0:
+		if err := d.snapshot(ctx, len(names)); err != nil {
 			return err
-		}
-		if have > len(names) {
-			return fmt.Errorf("the database has schema %d and this program knows %d: run the newer program", have, len(names))
-		}
-		if have >= version {
-			continue
-		}
-		if d.Engine == SQLite && have > 0 {
-			if err := d.snapshot(ctx, version); err != nil {
-				return err
-			}
-		}
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := d.step(ctx, version, string(text)); err != nil {
-			return fmt.Errorf("migrate to schema %d: %w", version, err)
 		}
 	}
-	return nil
+	return d.alone(ctx, func(tx *sql.Tx) error {
+		have, err := d.schemaVersion(ctx, tx) // again: another process may have been faster
+		if err != nil {
+			return err
+		}
+		for version := have + 1; version <= len(names); version++ {
+			if err := step(ctx, tx, version, names[version-1]); err != nil {
+				return fmt.Errorf("migrate to schema %d: %w", version, err)
+			}
+		}
+		return nil
+	})
 }
 
 // alone is Update in one of several starting processes at a time. In
@@ -71,22 +70,21 @@ func (d *DB) alone(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	})
 }
 
-func (d *DB) step(ctx context.Context, version int, text string) error {
-	return d.alone(ctx, func(tx *sql.Tx) error {
-		if have, err := d.schemaVersion(ctx, tx); err != nil || have >= version {
-			return err // another process was faster
-		}
-		for _, statement := range strings.Split(text, ";\n") {
-			if strings.TrimSpace(statement) == "" {
-				continue
-			}
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version)
+func step(ctx context.Context, tx *sql.Tx, version int, name string) error {
+	text, err := migrations.ReadFile(name)
+	if err != nil {
 		return err
-	})
+	}
+	for _, statement := range strings.Split(string(text), ";\n") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version)
+	return err
 }
 
 func (d *DB) schemaVersion(ctx context.Context, q Querier) (int, error) {

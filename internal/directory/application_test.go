@@ -391,7 +391,7 @@ func TestDeletedApplication(t *testing.T) {
 func (w *world) nothingLeftOf(c client) {
 	w.Helper()
 	for table, condition := range map[string]string{
-		"applications": `id = $1 OR id = $2`, "application_uris": `application_id = $1 OR application_id = $2`, "application_secrets": `application_id = $1 OR application_id = $2`,
+		"applications": `id = $1 OR id = $2`, "application_uris": `application_id = $1 OR application_id = $2`, "secrets": `holder_id = $1 OR holder_id = $2`,
 		"credentials": `parent_id = $1 OR parent_id = $2`, "service_principals": `id = $1 OR id = $2`, "app_role_assignments": `principal_id = $2 OR resource_id = $2 OR id = $1`,
 		"role_assignments": `principal_id = $1 OR principal_id = $2`, "owners": `object_id = $1 OR object_id = $2 OR principal_id = $2`,
 	} {

@@ -114,7 +114,7 @@ func (a *act) removeApplication(id string) error {
 	}
 	return a.removeAll(id,
 		`DELETE FROM application_uris WHERE application_id = $1`,
-		`DELETE FROM application_secrets WHERE application_id = $1`,
+		`DELETE FROM secrets WHERE holder_id = $1`,
 		`DELETE FROM credentials WHERE parent_id = $1`,
 		`DELETE FROM owners WHERE object_id = $1`,
 		`DELETE FROM applications WHERE id = $1`)

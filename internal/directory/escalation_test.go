@@ -231,7 +231,7 @@ func (w *world) state() string {
 	w.Helper()
 	var b strings.Builder
 	for _, text := range []string{
-		`count(*) + sum(max_credentials) FROM tenants`, `count(*) + sum(revision) + sum(deleted_at) FROM applications`, `count(*) FROM application_secrets`,
+		`count(*) + sum(max_credentials) FROM tenants`, `count(*) + sum(revision) + sum(deleted_at) FROM applications`, `count(*) FROM secrets`,
 		`count(*) + sum(revision) + sum(enabled) FROM service_principals`, `count(*) FROM owners`, `count(*) + sum(length(subject)) FROM credentials`,
 		`count(*) + sum(revision) FROM issuers`, `count(*) FROM app_role_assignments`, `count(*) FROM role_assignments`,
 		`count(*) + sum(revision) FROM managed_identities`, `count(*) FROM resource_groups`, `count(*) FROM audit_events`,

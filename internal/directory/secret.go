@@ -47,7 +47,7 @@ func hashSecret(text string) string {
 // secretsOf reads the secrets of at least one application, by its id, each list by age.
 func secretsOf(ctx context.Context, q db.Querier, applications []string) (map[string][]Secret, error) {
 	w := where{}
-	w.in(`application_id`, applications)
+	w.in(`holder_id`, applications)
 	secrets := map[string][]Secret{}
 	_, err := query(ctx, q, func(r row) (struct{}, error) {
 		var s Secret
@@ -57,12 +57,12 @@ func secretsOf(ctx context.Context, q db.Querier, applications []string) (map[st
 		s.Start, s.End = fromMillis(start), fromMillis(end)
 		secrets[application] = append(secrets[application], s)
 		return struct{}{}, err
-	}, `SELECT application_id, id, display_name, hint, hash, start_at, end_at FROM application_secrets WHERE `+w.text()+` ORDER BY application_id, created_at, id`, w.args...)
+	}, `SELECT holder_id, id, display_name, hint, hash, start_at, end_at FROM secrets WHERE `+w.text()+` ORDER BY holder_id, created_at, id`, w.args...)
 	return secrets, err
 }
 
 func (a *act) insertSecret(s Secret, applicationID string) error {
-	_, err := exec(a, a.tx, `INSERT INTO application_secrets (id, application_id, display_name, hint, hash, start_at, end_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err := exec(a, a.tx, `INSERT INTO secrets (id, holder_id, display_name, hint, hash, start_at, end_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		s.ID, applicationID, s.DisplayName, s.Hint, s.hash, millis(s.Start), millis(s.End), millis(a.at))
 	return err
 }
@@ -115,6 +115,6 @@ func (d *Directory) RemoveSecret(ctx context.Context, c Caller, ref Ref, secretI
 		}
 		t.id, t.name = app.Secrets[i].ID, app.Secrets[i].DisplayName
 		t.note("removed", t.id)
-		return a.removeAll(t.id, `DELETE FROM application_secrets WHERE id = $1`)
+		return a.removeAll(t.id, `DELETE FROM secrets WHERE id = $1`)
 	})
 }

@@ -41,7 +41,7 @@ func TestSecret(t *testing.T) {
 		if diff := cmp.Diff([]directory.Secret{s}, app.Secrets, cmpopts.IgnoreUnexported(directory.Secret{})); diff != "" {
 			w.Errorf("(-made +read):\n%s", diff)
 		}
-		if n := w.rows("application_secrets", "hash = $1 OR hint = $1 OR display_name = $1", text); n != 0 {
+		if n := w.rows("secrets", "hash = $1 OR hint = $1 OR display_name = $1", text); n != 0 {
 			w.Error("the secret's text is kept")
 		}
 		for _, c := range []struct {
