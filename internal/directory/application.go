@@ -26,10 +26,11 @@ type Application struct {
 	AppRoles       []AppRole
 	Tags           []string
 	// Extra holds members of the application that only the wire reads, as their JSON.
-	Extra     map[string]json.RawMessage
-	Secrets   []Secret
-	CreatedAt time.Time
-	DeletedAt time.Time // zero unless it is deleted and not yet purged
+	Extra        map[string]json.RawMessage
+	Secrets      []Secret
+	Certificates []Certificate
+	CreatedAt    time.Time
+	DeletedAt    time.Time // zero unless it is deleted and not yet purged
 }
 
 // AppRole is a permission that an application defines for those who call it.
@@ -102,8 +103,8 @@ func scanApplication(r row) (Application, error) {
 	return a, fromJSON(extra, &a.Extra)
 }
 
-// fill reads the URIs and secrets of applications, each with one statement.
-func fill(ctx context.Context, q db.Querier, list []Application) error {
+// fill reads the URIs, secrets and certificates of applications, each with one statement.
+func fill(ctx context.Context, q db.Querier, list []Application, withDER bool) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -119,8 +120,12 @@ func fill(ctx context.Context, q db.Querier, list []Application) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := certificatesOf(ctx, q, ids, withDER)
+	if err != nil {
+		return err
+	}
 	for i, a := range list {
-		list[i].IdentifierURIs, list[i].Secrets = uris[a.ID], secrets[a.ID]
+		list[i].IdentifierURIs, list[i].Secrets, list[i].Certificates = uris[a.ID], secrets[a.ID], certificates[a.ID]
 	}
 	return nil
 }
@@ -159,7 +164,7 @@ func (d *Directory) Application(ctx context.Context, c Caller, ref Ref) (Applica
 		return Application{}, err
 	}
 	list := []Application{a}
-	err = fill(ctx, d.DB.Read(), list)
+	err = fill(ctx, d.DB.Read(), list, true)
 	return list[0], err
 }
 
@@ -208,10 +213,10 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	}
 	p := paged(items, page, func(a Application) string { return pageKey(a.DisplayName, a.ID) })
 	p.Total = total
-	return p, fill(ctx, d.DB.Read(), p.Items)
+	return p, fill(ctx, d.DB.Read(), p.Items, false)
 }
 
-// CreateApplication makes one from a's fields besides its ids. A caller that
+// CreateApplication makes one from a's fields besides its ids and secrets. A caller that
 // is a principal becomes its owner.
 func (d *Directory) CreateApplication(ctx context.Context, c Caller, a Application) (Application, error) {
 	a.ID, a.AppID, a.TenantID, a.Secrets, a.DeletedAt = newID(), newID(), c.TenantID, nil, time.Time{}
@@ -230,6 +235,10 @@ func (d *Directory) CreateApplication(ctx context.Context, c Caller, a Applicati
 		if err := t.insertApplication(a); err != nil {
 			return err
 		}
+		var err error
+		if a.Certificates, err = t.setCertificates(a.holder(), nil, a.Certificates); err != nil {
+			return err
+		}
 		return t.own(a.ID, c.PrincipalID)
 	})
 	if err != nil {
@@ -240,6 +249,7 @@ func (d *Directory) CreateApplication(ctx context.Context, c Caller, a Applicati
 
 // UpdateApplication changes one by edit, which gets it as it stands and may
 // set every field besides ids, times and secrets. It may run more than once.
+// What its list of certificates becomes is said at Certificate.
 func (d *Directory) UpdateApplication(ctx context.Context, c Caller, ref Ref, edit func(*Application) error) (Application, error) {
 	var after Application
 	err := d.change(ctx, c, func(a *act) error {
@@ -261,6 +271,9 @@ func (d *Directory) UpdateApplication(ctx context.Context, c Caller, ref Ref, ed
 			return err
 		}
 		t.name = after.DisplayName
+		if after.Certificates, err = a.setCertificates(before.holder(), before.Certificates, after.Certificates); err != nil {
+			return err
+		}
 		if t.detail["changed"], err = changes(before, after); err != nil {
 			return err
 		}
@@ -275,7 +288,7 @@ func (d *Directory) UpdateApplication(ctx context.Context, c Caller, ref Ref, ed
 // normal returns a with lists of its own, and ids as they are compared.
 func (a Application) normal() Application {
 	a.IdentifierURIs, a.Tags, a.Extra = slices.Clone(a.IdentifierURIs), slices.Clone(a.Tags), maps.Clone(a.Extra)
-	a.AppRoles = slices.Clone(a.AppRoles)
+	a.AppRoles, a.Certificates = slices.Clone(a.AppRoles), slices.Clone(a.Certificates)
 	for i := range a.AppRoles {
 		a.AppRoles[i].ID = fold(a.AppRoles[i].ID)
 	}
@@ -307,6 +320,7 @@ func changes(before, after Application) (string, error) {
 	add("requestedAccessTokenVersion", before.TokenVersion != after.TokenVersion)
 	add("appRoles", rolesBefore != rolesAfter)
 	add("tags", tagsBefore != tagsAfter)
+	add("keyCredentials", !slices.EqualFunc(before.Certificates, after.Certificates, func(a, b Certificate) bool { return a.ID == b.ID }))
 	add("properties", extraBefore != extraAfter)
 	return strings.Join(names, " "), nil
 }
@@ -337,7 +351,7 @@ func (a *act) application(action string, ref Ref, state string, t *target) (Appl
 		return Application{}, err
 	}
 	list := []Application{app}
-	err = fill(a, a.tx, list)
+	err = fill(a, a.tx, list, true)
 	return list[0], err
 }
 

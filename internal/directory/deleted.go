@@ -115,6 +115,7 @@ func (a *act) removeApplication(id string) error {
 	return a.removeAll(id,
 		`DELETE FROM application_uris WHERE application_id = $1`,
 		`DELETE FROM secrets WHERE holder_id = $1`,
+		`DELETE FROM certificates WHERE holder_id = $1`,
 		`DELETE FROM credentials WHERE parent_id = $1`,
 		`DELETE FROM owners WHERE object_id = $1`,
 		`DELETE FROM applications WHERE id = $1`)
@@ -126,6 +127,8 @@ func (a *act) removePrincipal(id string) error {
 		`DELETE FROM app_role_assignments WHERE principal_id = $1 OR resource_id = $1`,
 		`DELETE FROM role_assignments WHERE principal_id = $1`,
 		`DELETE FROM owners WHERE object_id = $1 OR principal_id = $1`,
+		`DELETE FROM secrets WHERE holder_id = $1`,
+		`DELETE FROM certificates WHERE holder_id = $1`,
 		`DELETE FROM service_principals WHERE id = $1`)
 }
 

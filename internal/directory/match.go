@@ -188,7 +188,8 @@ const (
 	SecretExpired SecretResult = "expired"
 )
 
-// MatchSecret judges a client secret. An unknown client costs the same
+// MatchSecret judges a client secret, of the application or of its service
+// principal. An unknown client costs the same
 // statements as a wrong secret, and the same comparison as that of a client
 // with one secret.
 func (d *Directory) MatchSecret(ctx context.Context, tenant, clientID, text string) (Match, SecretResult, error) {
@@ -196,11 +197,11 @@ func (d *Directory) MatchSecret(ctx context.Context, tenant, clientID, text stri
 	if err != nil {
 		return m, SecretWrong, err
 	}
-	secrets, err := secretsOf(ctx, d.DB.Read(), []string{m.Client.parentID})
+	secrets, err := secretsOf(ctx, d.DB.Read(), []string{m.Client.parentID, m.Client.PrincipalID})
 	if err != nil {
 		return m, SecretWrong, err
 	}
-	return m, judge(secrets[m.Client.parentID], text, d.now(), subtle.ConstantTimeCompare), nil
+	return m, judge(slices.Concat(secrets[m.Client.parentID], secrets[m.Client.PrincipalID]), text, d.now(), subtle.ConstantTimeCompare), nil
 }
 
 // nobodys is the one secret of a client that has none. No text has its hash,

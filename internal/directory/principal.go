@@ -23,6 +23,8 @@ type ServicePrincipal struct {
 	Tags               []string
 	IdentityResourceID string   // ARM id, of a managed identity
 	IdentifierURIs     []string // of its application
+	Secrets            []Secret
+	Certificates       []Certificate
 	CreatedAt          time.Time
 
 	parentID string
@@ -62,22 +64,30 @@ func findPrincipal(ctx context.Context, q db.Querier, tenantID string, ref Ref) 
 		return p, err
 	}
 	list := []ServicePrincipal{p}
-	err = fillPrincipals(ctx, q, list)
+	err = fillPrincipals(ctx, q, list, true)
 	return list[0], err
 }
 
-// fillPrincipals reads the URIs of service principals with one statement.
-func fillPrincipals(ctx context.Context, q db.Querier, list []ServicePrincipal) error {
+// fillPrincipals reads the URIs, secrets and certificates of service principals, each with one statement.
+func fillPrincipals(ctx context.Context, q db.Querier, list []ServicePrincipal, withDER bool) error {
 	if len(list) == 0 {
 		return nil
 	}
-	parents := make([]string, len(list))
+	ids, parents := make([]string, len(list)), make([]string, len(list))
 	for i, p := range list {
-		parents[i] = p.parentID
+		ids[i], parents[i] = p.ID, p.parentID
 	}
 	uris, err := urisOf(ctx, q, parents)
+	if err != nil {
+		return err
+	}
+	secrets, err := secretsOf(ctx, q, ids)
+	if err != nil {
+		return err
+	}
+	certificates, err := certificatesOf(ctx, q, ids, withDER)
 	for i, p := range list {
-		list[i].IdentifierURIs = uris[p.parentID]
+		list[i].IdentifierURIs, list[i].Secrets, list[i].Certificates = uris[p.parentID], secrets[p.ID], certificates[p.ID]
 	}
 	return err
 }
@@ -141,7 +151,7 @@ func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, p
 	}
 	p := paged(items, page, func(p ServicePrincipal) string { return pageKey(p.DisplayName, p.ID) })
 	p.Total = total
-	return p, fillPrincipals(ctx, d.DB.Read(), p.Items)
+	return p, fillPrincipals(ctx, d.DB.Read(), p.Items, false)
 }
 
 // NewPrincipal is what an application's service principal is made from.
@@ -150,6 +160,7 @@ type NewPrincipal struct {
 	Tags               []string
 	Disabled           bool
 	AssignmentRequired bool
+	Certificates       []Certificate
 }
 
 // CreateServicePrincipal makes the service principal of an application of the tenant.
@@ -175,6 +186,9 @@ func (d *Directory) CreateServicePrincipal(ctx context.Context, c Caller, n NewP
 		t.id, t.name = p.ID, p.DisplayName
 		t.note("appId", p.AppID)
 		if err := a.insertPrincipal(p); err != nil {
+			return err
+		}
+		if p.Certificates, err = a.setCertificates(p.holder(), nil, n.Certificates); err != nil {
 			return err
 		}
 		return a.own(p.ID, c.PrincipalID)
@@ -212,6 +226,7 @@ type PrincipalEdit struct {
 	Enabled            *bool
 	AssignmentRequired *bool
 	Tags               *[]string
+	Certificates       *[]Certificate
 }
 
 // UpdateServicePrincipal changes one. A disabled one gets no token on the very next request.
@@ -238,6 +253,14 @@ func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Re
 		if edit.Tags != nil {
 			p.Tags = *edit.Tags
 		}
+		if edit.Certificates != nil {
+			if err := p.mayHoldKeys(); err != nil {
+				return err
+			}
+			if _, err := a.setCertificates(p.holder(), p.Certificates, *edit.Certificates); err != nil {
+				return err
+			}
+		}
 		tags, err := toJSON(notNil(p.Tags))
 		if err != nil {
 			return err
@@ -245,6 +268,15 @@ func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Re
 		_, err = exec(a, a.tx, `UPDATE service_principals SET enabled = $1, assignment_required = $2, tags = $3 WHERE id = $4`, bit(p.Enabled), bit(p.AssignmentRequired), tags, p.ID)
 		return err
 	})
+}
+
+// mayHoldKeys refuses secrets and certificates of a managed identity: it logs
+// in with its federated credentials alone.
+func (p ServicePrincipal) mayHoldKeys() error {
+	if p.Kind == credential.ManagedIdentity {
+		return &Error{Kind: Immutable, Object: PrincipalObject, ID: p.ID, Field: "servicePrincipalType", Detail: "a managed identity has no secrets and no certificates"}
+	}
+	return nil
 }
 
 // DeleteServicePrincipal removes one for good, with all that was assigned to
@@ -277,7 +309,11 @@ func (a *act) principal(action string, ref Ref, t *target) (ServicePrincipal, er
 	if err != nil || n == 0 {
 		return p, notFoundOr(err, PrincipalObject, ref.String())
 	}
-	t.id, t.name = p.ID, p.DisplayName
+	if t.object == PrincipalObject {
+		t.id, t.name = p.ID, p.DisplayName
+	} else {
+		t.note("servicePrincipal", p.ID)
+	}
 	t.note("appId", p.AppID)
 	if err := a.permit(writeApplication(action, p.ID, p.ID, p.parentID), t); err != nil {
 		return p, err

@@ -44,37 +44,65 @@ func hashSecret(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// secretsOf reads the secrets of at least one application, by its id, each list by age.
-func secretsOf(ctx context.Context, q db.Querier, applications []string) (map[string][]Secret, error) {
+// secretsOf reads the secrets of at least one application or service principal, by its id, each list by age.
+func secretsOf(ctx context.Context, q db.Querier, holders []string) (map[string][]Secret, error) {
 	w := where{}
-	w.in(`holder_id`, applications)
+	w.in(`holder_id`, holders)
 	secrets := map[string][]Secret{}
 	_, err := query(ctx, q, func(r row) (struct{}, error) {
 		var s Secret
-		var application string
+		var holder string
 		var start, end int64
-		err := r.Scan(&application, &s.ID, &s.DisplayName, &s.Hint, &s.hash, &start, &end)
+		err := r.Scan(&holder, &s.ID, &s.DisplayName, &s.Hint, &s.hash, &start, &end)
 		s.Start, s.End = fromMillis(start), fromMillis(end)
-		secrets[application] = append(secrets[application], s)
+		secrets[holder] = append(secrets[holder], s)
 		return struct{}{}, err
 	}, `SELECT holder_id, id, display_name, hint, hash, start_at, end_at FROM secrets WHERE `+w.text()+` ORDER BY holder_id, created_at, id`, w.args...)
 	return secrets, err
 }
 
-func (a *act) insertSecret(s Secret, applicationID string) error {
+func (a *act) insertSecret(s Secret, holderID string) error {
 	_, err := exec(a, a.tx, `INSERT INTO secrets (id, holder_id, display_name, hint, hash, start_at, end_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		s.ID, applicationID, s.DisplayName, s.Hint, s.hash, millis(s.Start), millis(s.End), millis(a.at))
+		s.ID, holderID, s.DisplayName, s.Hint, s.hash, millis(s.Start), millis(s.End), millis(a.at))
 	return err
 }
 
-// AddSecret makes a client secret and returns it with its text, which nothing can show again.
+// AddSecret makes a client secret of an application and returns it with its
+// text, which nothing can show again.
 func (d *Directory) AddSecret(ctx context.Context, c Caller, ref Ref, n NewSecret) (Secret, string, error) {
+	return d.addSecret(ctx, c, n, secretsOfApplication(ref))
+}
+
+// AddPrincipalSecret makes one of a service principal, for which it counts as one of its application's does.
+func (d *Directory) AddPrincipalSecret(ctx context.Context, c Caller, ref Ref, n NewSecret) (Secret, string, error) {
+	return d.addSecret(ctx, c, n, secretsOfPrincipal(ref))
+}
+
+// secretHolder locks and permits a write of secrets, and finds the id and the secrets of what holds them.
+type secretHolder func(*act, *target) (string, []Secret, error)
+
+func secretsOfApplication(ref Ref) secretHolder {
+	return func(a *act, t *target) (string, []Secret, error) {
+		app, err := a.application(updateKeys, ref, live, t)
+		return app.ID, app.Secrets, err
+	}
+}
+
+func secretsOfPrincipal(ref Ref) secretHolder {
+	return func(a *act, t *target) (string, []Secret, error) {
+		p, err := a.principal(updatePrincipalKeys, ref, t)
+		if err == nil {
+			err = p.mayHoldKeys()
+		}
+		return p.ID, p.Secrets, err
+	}
+}
+
+func (d *Directory) addSecret(ctx context.Context, c Caller, n NewSecret, holder secretHolder) (secret Secret, text string, err error) {
 	if err := checkText(SecretObject, "displayName", n.DisplayName, maxName); err != nil {
 		return Secret{}, "", err
 	}
-	var secret Secret
-	var text string
-	err := d.change(ctx, c, func(a *act) error {
+	err = d.change(ctx, c, func(a *act) error {
 		start, end := n.Start.Truncate(time.Millisecond), n.End.Truncate(time.Millisecond)
 		if n.Start.IsZero() {
 			start = a.at
@@ -86,14 +114,14 @@ func (d *Directory) AddSecret(ctx context.Context, c Caller, ref Ref, n NewSecre
 			return invalid(SecretObject, "endDateTime", "must be after startDateTime")
 		}
 		secret, text = newSecret(n.DisplayName, start, end)
-		app, err := a.application("applications/credentials/update", ref, live, &target{object: SecretObject, id: secret.ID, name: n.DisplayName})
+		id, others, err := holder(a, &target{object: SecretObject, id: secret.ID, name: n.DisplayName})
 		if err != nil {
 			return err
 		}
-		if len(app.Secrets) >= maxSecrets {
-			return &Error{Kind: LimitReached, Object: SecretObject, ID: app.ID, Limit: maxSecrets}
+		if len(others) >= maxSecrets {
+			return &Error{Kind: LimitReached, Object: SecretObject, ID: id, Limit: maxSecrets}
 		}
-		return a.insertSecret(secret, app.ID)
+		return a.insertSecret(secret, id)
 	})
 	if err != nil {
 		return Secret{}, "", err
@@ -101,19 +129,28 @@ func (d *Directory) AddSecret(ctx context.Context, c Caller, ref Ref, n NewSecre
 	return secret, text, nil
 }
 
-// RemoveSecret removes one by its id; it stops working on the next request.
+// RemoveSecret removes one of an application by its id; it stops working on the next request.
 func (d *Directory) RemoveSecret(ctx context.Context, c Caller, ref Ref, secretID string) error {
+	return d.removeSecret(ctx, c, secretID, secretsOfApplication(ref))
+}
+
+// RemovePrincipalSecret removes one of a service principal.
+func (d *Directory) RemovePrincipalSecret(ctx context.Context, c Caller, ref Ref, secretID string) error {
+	return d.removeSecret(ctx, c, secretID, secretsOfPrincipal(ref))
+}
+
+func (d *Directory) removeSecret(ctx context.Context, c Caller, secretID string, holder secretHolder) error {
 	return d.change(ctx, c, func(a *act) error {
 		t := &target{object: SecretObject}
-		app, err := a.application("applications/credentials/update", ref, live, t)
+		_, secrets, err := holder(a, t)
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(app.Secrets, func(s Secret) bool { return s.ID == fold(secretID) })
+		i := slices.IndexFunc(secrets, func(s Secret) bool { return s.ID == fold(secretID) })
 		if i < 0 {
 			return notFound(SecretObject, secretID)
 		}
-		t.id, t.name = app.Secrets[i].ID, app.Secrets[i].DisplayName
+		t.id, t.name = secrets[i].ID, secrets[i].DisplayName
 		t.note("removed", t.id)
 		return a.removeAll(t.id, `DELETE FROM secrets WHERE id = $1`)
 	})

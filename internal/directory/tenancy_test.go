@@ -35,10 +35,12 @@ type possessions struct {
 	credential   directory.Credential
 	ofIdentity   directory.Credential
 	secret       directory.Secret
-	grant        directory.Grant
-	assignment   directory.RoleAssignment
-	issuer       directory.Issuer
-	deleted      client
+
+	principalSecret directory.Secret
+	grant           directory.Grant
+	assignment      directory.RoleAssignment
+	issuer          directory.Issuer
+	deleted         client
 }
 
 func (w *world) possess() possessions {
@@ -53,6 +55,8 @@ func (w *world) possess() possessions {
 	p.credential = w.credential(p.client.parent(), "credential")
 	p.ofIdentity = w.credential(parentIdentity(p.identity), "credential")
 	p.secret, _, err = w.dir.AddSecret(w.ctx(), w.system, p.client.ref(), directory.NewSecret{})
+	w.ok(err)
+	p.principalSecret, _, err = w.dir.AddPrincipalSecret(w.ctx(), w.system, p.client.principalRef(), directory.NewSecret{})
 	w.ok(err)
 	p.grant = w.grant(p.client.PrincipalID, "Application.Read.All")
 	p.assignment = w.assign(p.client.PrincipalID, roles.Reader, "/subscriptions/"+w.subscription+"/resourceGroups/group")
@@ -88,6 +92,10 @@ func (w *world) calls(p, own possessions) []call {
 		{"AddOwner", func(c directory.Caller) error { return w.dir.AddOwner(w.ctx(), c, app, own.identity.PrincipalID) }},
 		{"AddOwner", func(c directory.Caller) error {
 			return w.dir.AddOwner(w.ctx(), c, own.client.ref(), p.identity.PrincipalID)
+		}},
+		{"AddPrincipalSecret", func(c directory.Caller) error {
+			_, _, err := w.dir.AddPrincipalSecret(w.ctx(), c, sp, directory.NewSecret{})
+			return err
 		}},
 		{"AddRoleAssignment", func(c directory.Caller) error {
 			return none(w.dir.AddRoleAssignment(w.ctx(), c, directory.RoleAssignment{Name: uuid.NewString(), Scope: "/", DefinitionID: roles.Contributor, PrincipalID: p.client.PrincipalID}))
@@ -189,6 +197,9 @@ func (w *world) calls(p, own possessions) []call {
 			return none(w.dir.RemoveRoleAssignment(w.ctx(), c, scope, p.assignment.Name))
 		}},
 		{"RemoveSecret", func(c directory.Caller) error { return w.dir.RemoveSecret(w.ctx(), c, own.client.ref(), p.secret.ID) }},
+		{"RemovePrincipalSecret", func(c directory.Caller) error {
+			return w.dir.RemovePrincipalSecret(w.ctx(), c, own.client.principalRef(), p.principalSecret.ID)
+		}},
 		{"DeleteIdentity", func(c directory.Caller) error { return w.dir.DeleteIdentity(w.ctx(), c, p.identity.IdentityRef) }},
 		{"DeleteGroup", func(c directory.Caller) error { return w.dir.DeleteGroup(w.ctx(), c, p.subscription, "group") }},
 		{"DeleteServicePrincipal", func(c directory.Caller) error { return w.dir.DeleteServicePrincipal(w.ctx(), c, sp) }},

@@ -15,9 +15,10 @@ INSERT INTO secrets (id, holder_id, display_name, hint, hash, start_at, end_at, 
 DROP TABLE application_secrets;
 
 -- certificate is DER in base64, sha1 and sha256 are its thumbprints in lower-case hex, identifier is hex as its writer gave it.
+-- Writers choose the id, so that it says nothing about other holders.
 CREATE TABLE certificates (
-	id TEXT PRIMARY KEY,
 	holder_id TEXT NOT NULL,
+	id TEXT NOT NULL,
 	display_name TEXT NOT NULL,
 	identifier TEXT NOT NULL,
 	certificate TEXT NOT NULL,
@@ -25,9 +26,9 @@ CREATE TABLE certificates (
 	sha256 TEXT NOT NULL,
 	start_at BIGINT NOT NULL,
 	end_at BIGINT NOT NULL,
-	created_at BIGINT NOT NULL
+	created_at BIGINT NOT NULL,
+	PRIMARY KEY (holder_id, id)
 );
-CREATE INDEX certificates_holder ON certificates (holder_id, created_at, id);
 
 -- Assertions by certificate count once: digest is what may not come again before expires_at.
 CREATE TABLE used_assertions (
