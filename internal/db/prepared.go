@@ -9,6 +9,9 @@ import (
 // prepared is a pool that keeps its statements prepared. SQLite parses a
 // statement each time it is run otherwise, which costs more than running it;
 // pgx keeps them by itself.
+//
+// A read is not cancelled: it is of a local file, waits for nobody (WAL) and is
+// short, while every context that can end costs it two goroutines.
 type prepared struct {
 	*sql.DB
 
@@ -53,14 +56,14 @@ func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (
 
 func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s := p.statement(ctx, query); s != nil {
-		return s.QueryContext(ctx, args...)
+		return s.QueryContext(context.WithoutCancel(ctx), args...)
 	}
 	return p.DB.QueryContext(ctx, query, args...)
 }
 
 func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	if s := p.statement(ctx, query); s != nil {
-		return s.QueryRowContext(ctx, args...)
+		return s.QueryRowContext(context.WithoutCancel(ctx), args...)
 	}
 	return p.DB.QueryRowContext(ctx, query, args...)
 }
