@@ -55,7 +55,7 @@ func (e *AmbiguousError) Error() string {
 // that https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 // adds). The code numbers tell refusals apart; the texts are for people.
 type TokenError struct {
-	Tenant, ClientID string        // who asked
+	Tenant, ClientID string        // who asked; no client: for the tenant's configuration
 	Status           int           // HTTP status
 	Code             string        // "error", e.g. "invalid_client"
 	Codes            []int         // "error_codes": AADSTS numbers, e.g. 700213
@@ -67,7 +67,27 @@ type TokenError struct {
 }
 
 func (e *TokenError) Error() string {
+	if e.ClientID == "" {
+		return fmt.Sprintf("tenant %q: %s: %s", e.Tenant, statusAnd(e.Status, e.Code), e.Description)
+	}
 	return fmt.Sprintf("token for client %q of tenant %q: %s: %s", e.ClientID, e.Tenant, statusAnd(e.Status, e.Code), e.Description)
+}
+
+func newTokenError(tenant, clientID string, a answer) *TokenError {
+	var body tokenAnswer
+	_ = json.Unmarshal(a.body, &body) // what is not of this shape is left empty
+	return &TokenError{
+		Tenant:        tenant,
+		ClientID:      clientID,
+		Status:        a.status,
+		Code:          clean(body.Error, 200),
+		Codes:         body.Codes,
+		Description:   first(clean(body.Description, 4000), statusText(a.status)),
+		SubError:      clean(body.SubError, 200),
+		TraceID:       clean(body.TraceID, 200),
+		CorrelationID: clean(body.CorrelationID, 200),
+		RetryAfter:    a.retryAfter,
+	}
 }
 
 // HasCode tells whether the AADSTS number is among the error's.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // IdentityID names a user-assigned managed identity.
@@ -13,16 +12,8 @@ type IdentityID struct{ SubscriptionID, ResourceGroup, Name string }
 // ParseIdentityID reads the resource id of a managed identity. ARM writes one id in
 // several cases ("resourcegroups"), so the fixed words are compared without case.
 func ParseIdentityID(id string) (IdentityID, error) {
-	s := strings.Split(strings.TrimSuffix(id, "/"), "/")
-	want := []string{"", "subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.ManagedIdentity", "userAssignedIdentities", "*"}
-	ok := len(s) == len(want)
-	for i := 0; ok && i < len(s); i++ {
-		ok = strings.EqualFold(s[i], want[i]) || want[i] == "*" && s[i] != ""
-	}
-	if !ok {
-		return IdentityID{}, fmt.Errorf("%q is not the resource id of a user-assigned managed identity", id)
-	}
-	return IdentityID{SubscriptionID: s[2], ResourceGroup: s[4], Name: s[8]}, nil
+	s, err := parseResource(id, identities, "a user-assigned managed identity")
+	return IdentityID(s), err
 }
 
 // String returns the resource id.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ const (
 	resourceVersion      = "2021-04-01" // Microsoft.Resources, resource groups
 	subscriptionVersion  = "2022-12-01" // Microsoft.Resources, subscriptions and tenants
 	authorizationVersion = "2022-04-01" // Microsoft.Authorization
+	clusterVersion       = "2022-11-01" // Microsoft.ContainerService
 	federationVersion    = "2026-11-01" // Entente.Federation
 )
 
@@ -153,6 +155,22 @@ const (
 	maxPoll   = 10 * time.Minute // the longest that ARM documents
 	maxPolls  = 1000
 )
+
+// parseResource reads the resource id of something in a resource group. The kind is
+// the path of its collection below the group.
+func parseResource(id, kind, what string) (found struct{ SubscriptionID, ResourceGroup, Name string }, _ error) {
+	s := strings.Split(strings.TrimSuffix(id, "/"), "/")
+	want := strings.Split("/subscriptions/*/resourceGroups/*"+kind+"/*", "/")
+	ok := len(s) == len(want)
+	for i := 0; ok && i < len(s); i++ {
+		ok = strings.EqualFold(s[i], want[i]) || want[i] == "*" && s[i] != ""
+	}
+	if !ok {
+		return found, fmt.Errorf("%q is not the resource id of %s", id, what)
+	}
+	found.SubscriptionID, found.ResourceGroup, found.Name = s[2], s[4], s[len(s)-1]
+	return found, nil
+}
 
 // each maps a list; the list of an error stays nil.
 func each[A, B any](all []A, f func(A) B) []B {

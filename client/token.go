@@ -226,18 +226,7 @@ func (s *source) read(a answer, sent time.Time) (Token, error) {
 	var body tokenAnswer
 	err := json.Unmarshal(a.body, &body)
 	if a.status != http.StatusOK || body.Error != "" {
-		return Token{}, &TokenError{
-			Tenant:        s.tenant,
-			ClientID:      s.clientID,
-			Status:        a.status,
-			Code:          clean(body.Error, 200),
-			Codes:         body.Codes,
-			Description:   first(clean(body.Description, 4000), statusText(a.status)),
-			SubError:      clean(body.SubError, 200),
-			TraceID:       clean(body.TraceID, 200),
-			CorrelationID: clean(body.CorrelationID, 200),
-			RetryAfter:    a.retryAfter,
-		}
+		return Token{}, newTokenError(s.tenant, s.clientID, a)
 	}
 	if err != nil {
 		return Token{}, fmt.Errorf("token for client %q: decoding the answer: %w", s.clientID, err)
