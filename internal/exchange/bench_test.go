@@ -10,9 +10,7 @@ import (
 	"github.com/entente-id/entente/internal/localissuer"
 )
 
-// BenchmarkDo is an exchange in process, with keys and database warm. It is to
-// be read beside BenchmarkSignatureAlone in the keys room: the promise is that
-// it costs at most 1.15 signatures.
+// BenchmarkDo is an exchange in process, with keys and database warm.
 func BenchmarkDo(b *testing.B) {
 	for _, algorithm := range []string{keys.RS256, keys.ES256} {
 		b.Run(algorithm, func(b *testing.B) {

@@ -31,14 +31,15 @@ type proof interface {
 // An assertion is a token of a trusted issuer (RFC 7523 section 2.2).
 type assertion struct {
 	*walk
-	readable bool
+	token *issuer.Token // nil: it cannot be read, or is none that could count
 }
 
 func (a *assertion) peek(ctx context.Context) error {
-	peeked, err := issuer.Peek(a.req.Assertion)
+	token, err := issuer.Read(a.req.Assertion)
 	if err != nil {
 		return a.because(AssertionMalformed, err)
 	}
+	peeked := token.Says()
 	a.out.Assertion = peeked
 	switch {
 	case strings.ContainsRune(peeked.Issuer+peeked.Subject, 0): // no database holds it, and PostgreSQL does not even look for it
@@ -52,12 +53,12 @@ func (a *assertion) peek(ctx context.Context) error {
 		// wants: else a token for one application would be a proof for another.
 		return a.refuse(OwnToken)
 	}
-	a.readable = true
+	a.token = token
 	return nil
 }
 
 func (a *assertion) find(ctx context.Context, clientID string) (directory.Match, error) {
-	if !a.readable {
+	if a.token == nil {
 		return a.Directory.MatchClient(ctx, a.req.Tenant, clientID)
 	}
 	return a.Directory.MatchCredential(ctx, a.req.Tenant, clientID, claimed(a.out.Assertion))
@@ -90,12 +91,12 @@ func (a *assertion) verify(ctx context.Context) error {
 	if err := a.inTime(); err != nil {
 		return err
 	}
-	verified, err := a.Issuers.Verify(ctx, Source(a.match.Issuer), a.req.Assertion)
+	verified, err := a.Issuers.Verify(ctx, Source(a.match.Issuer), a.token)
 	if err != nil {
 		return a.unverified(err)
 	}
 	// What was matched was read before the signature was checked. It was read
-	// from the same bytes; should that ever change, this refuses.
+	// from the same bytes, once; should that ever change, this refuses.
 	a.out.Assertion = verified
 	if _, miss := credential.Match([]credential.Trust{a.match.Credential.Trust()}, claimed(verified), a.match.Issuer.ManyAudiences); miss != credential.Hit {
 		return a.because(AssertionMalformed, fmt.Errorf("the verified claims miss the credential: %s", miss))

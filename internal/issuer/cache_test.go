@@ -26,7 +26,7 @@ func TestFirstTokensShareOneFetch(t *testing.T) {
 	v, _ := newVerifier(t, Config{})
 	token := f.token()
 	all(50, func(int) {
-		if _, err := v.Verify(t.Context(), f.source(), token); err != nil {
+		if _, err := verify(v, t.Context(), f.source(), token); err != nil {
 			t.Error(err)
 		}
 	})
@@ -39,7 +39,7 @@ func TestFloodOfUnknownKeysIsOneFetchPerCoolDown(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, clock := newVerifier(t, Config{})
 	good := f.token()
-	_, err := v.Verify(t.Context(), f.source(), good)
+	_, err := verify(v, t.Context(), f.source(), good)
 	wantKind(t, err, "")
 	flood := make([]string, 200)
 	for i := range flood {
@@ -49,7 +49,7 @@ func TestFloodOfUnknownKeysIsOneFetchPerCoolDown(t *testing.T) {
 	for round := range 3 {
 		clock.advance(4 * time.Second) // within the cool-down of the fetch before
 		all(len(flood), func(i int) {
-			_, err := v.Verify(t.Context(), f.source(), flood[i])
+			_, err := verify(v, t.Context(), f.source(), flood[i])
 			if e, ok := err.(*Error); !ok || e.Kind != InDoubt || e.RetryAfter != time.Second || !e.Retryable() {
 				t.Errorf("got %v, want doubt for another second", err)
 			}
@@ -60,7 +60,7 @@ func TestFloodOfUnknownKeysIsOneFetchPerCoolDown(t *testing.T) {
 		clock.advance(time.Second)
 		all(len(flood), func(i int) {
 			// Whoever asked knows that the key is not there; whoever came during or after that does not.
-			_, err := v.Verify(t.Context(), f.source(), flood[i])
+			_, err := verify(v, t.Context(), f.source(), flood[i])
 			if kind := KindOf(err); kind != KeyNotFound && kind != InDoubt {
 				t.Errorf("got %v", err)
 			}
@@ -68,7 +68,7 @@ func TestFloodOfUnknownKeysIsOneFetchPerCoolDown(t *testing.T) {
 		if n := f.fetches(); n != 2+round {
 			t.Fatalf("round %d: asked %d times", round, n)
 		}
-		_, err := v.Verify(t.Context(), f.source(), good)
+		_, err := verify(v, t.Context(), f.source(), good)
 		wantKind(t, err, "")
 	}
 }
@@ -77,11 +77,11 @@ func TestKnownKeyWithBadSignatureIsNoFetch(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	forged := (&signer{kid: "k1", alg: "RS256", key: newSigner(t, "attacker", "RS256").key}).sign(t, claims(f.url), nil)
 	v, clock := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	for range 100 {
 		clock.advance(10 * time.Second)
-		_, err := v.Verify(t.Context(), f.source(), forged)
+		_, err := verify(v, t.Context(), f.source(), forged)
 		wantKind(t, err, BadSignature)
 	}
 	if n := f.fetches(); n != 1 {
@@ -92,7 +92,7 @@ func TestKnownKeyWithBadSignatureIsNoFetch(t *testing.T) {
 func TestUnknownKeyOfAnUnknownIssuerIsOneFetch(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), newSigner(t, "k2", "RS256").sign(t, claims(f.url), nil))
+	_, err := verify(v, t.Context(), f.source(), newSigner(t, "k2", "RS256").sign(t, claims(f.url), nil))
 	wantKind(t, err, KeyNotFound) // certain: the fetch was made for this token
 	if n := f.fetches(); n != 1 {
 		t.Errorf("asked %d times", n)
@@ -103,18 +103,18 @@ func TestRotation(t *testing.T) {
 	k1, k2, k3 := newSigner(t, "k1", "RS256"), newSigner(t, "k2", "RS256"), newSigner(t, "k3", "RS256")
 	f := newFakeIssuer(t, k1)
 	v, clock := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 
 	clock.advance(10 * time.Minute)
 	f.publish(k1, k2)
 	second := k2.sign(t, claims(f.url), nil)
 	all(50, func(int) {
-		if _, err := v.Verify(t.Context(), f.source(), second); err != nil {
+		if _, err := verify(v, t.Context(), f.source(), second); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "") // the old key is still published
 	if n := f.fetches(); n != 2 {
 		t.Errorf("asked %d times, want once for the rotation", n)
@@ -124,12 +124,12 @@ func TestRotation(t *testing.T) {
 	clock.advance(2 * time.Second)
 	f.publish(k2, k3)
 	third := k3.sign(t, claims(f.url), nil)
-	_, err = v.Verify(t.Context(), f.source(), third)
+	_, err = verify(v, t.Context(), f.source(), third)
 	wantKind(t, err, InDoubt)
 	clock.advance(err.(*Error).RetryAfter)
-	_, err = v.Verify(t.Context(), f.source(), third)
+	_, err = verify(v, t.Context(), f.source(), third)
 	wantKind(t, err, "")
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, InDoubt) // k1 is gone, and nobody has asked since this token came
 	if n := f.fetches(); n != 3 {
 		t.Errorf("asked %d times", n)
@@ -151,7 +151,7 @@ func TestRotationDuringAFetch(t *testing.T) {
 	v, clock := newVerifier(t, Config{})
 	first := make(chan error)
 	go func() {
-		_, err := v.Verify(context.Background(), f.source(), f.token())
+		_, err := verify(v, context.Background(), f.source(), f.token())
 		first <- err
 	}()
 	<-answering
@@ -161,7 +161,7 @@ func TestRotationDuringAFetch(t *testing.T) {
 	token := k2.sign(t, claims(f.url), nil)
 	before := v.turn.Load()
 	go func() {
-		_, err := v.Verify(context.Background(), f.source(), token)
+		_, err := verify(v, context.Background(), f.source(), token)
 		second <- err
 	}()
 	for v.turn.Load() == before { // until the second token has come
@@ -171,7 +171,7 @@ func TestRotationDuringAFetch(t *testing.T) {
 	wantKind(t, <-first, "")
 	wantKind(t, <-second, InDoubt)
 	clock.advance(5 * time.Second)
-	_, err := v.Verify(t.Context(), f.source(), token)
+	_, err := verify(v, t.Context(), f.source(), token)
 	wantKind(t, err, "")
 }
 
@@ -180,14 +180,14 @@ func TestWithdrawnKeyEndsWithinTheLifetime(t *testing.T) {
 		f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 		f.maxAge = maxAge
 		v, clock := newVerifier(t, Config{})
-		_, err := v.Verify(t.Context(), f.source(), f.token())
+		_, err := verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, "")
 		f.publish(newSigner(t, "k2", "RS256"))
 		clock.advance(lifetime - time.Second)
-		_, err = v.Verify(t.Context(), f.source(), f.token())
+		_, err = verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, "") // not yet noticed
 		clock.advance(time.Second)
-		_, err = v.Verify(t.Context(), f.source(), f.token())
+		_, err = verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, KeyNotFound)
 		if n := f.fetches(); n != 2 {
 			t.Errorf("asked %d times", n)
@@ -198,11 +198,11 @@ func TestWithdrawnKeyEndsWithinTheLifetime(t *testing.T) {
 func TestAllKeysWithdrawn(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, clock := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	f.publishRaw([]byte(`{"keys":[]}`))
 	clock.advance(time.Hour)
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, KeyNotFound)
 }
 
@@ -217,29 +217,29 @@ func TestIssuerDown(t *testing.T) {
 			f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 			unknown := newSigner(t, "k2", "RS256").sign(t, claims(f.url), nil)
 			v, clock := newVerifier(t, Config{})
-			_, err := v.Verify(t.Context(), f.source(), f.token())
+			_, err := verify(v, t.Context(), f.source(), f.token())
 			wantKind(t, err, "")
 			f.fail(fault)
 			for range 95 { // to 23 h 45 min
 				clock.advance(15 * time.Minute)
-				_, err := v.Verify(t.Context(), f.source(), f.token())
+				_, err := verify(v, t.Context(), f.source(), f.token())
 				wantKind(t, err, "")
 			}
 			settle(v)
-			_, err = v.Verify(t.Context(), f.source(), unknown)
+			_, err = verify(v, t.Context(), f.source(), unknown)
 			if kind := KindOf(err); kind != Unreachable && kind != InvalidDocument {
 				t.Errorf("a new key while the issuer is down: %v", err)
 			}
 			clock.advance(15 * time.Minute)
 			settle(v)
-			_, err = v.Verify(t.Context(), f.source(), f.token())
+			_, err = verify(v, t.Context(), f.source(), f.token())
 			if kind := KindOf(err); kind != Unreachable && kind != InvalidDocument {
 				t.Errorf("after 24 hours: %v", err)
 			}
 
 			f.fail(nil)
 			clock.advance(time.Minute)
-			_, err = v.Verify(t.Context(), f.source(), f.token())
+			_, err = verify(v, t.Context(), f.source(), f.token())
 			wantKind(t, err, "")
 		})
 	}
@@ -263,17 +263,17 @@ func settle(v *Verifier) {
 func TestNobodyWaitsForAnIssuerThatIsDown(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, clock := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	f.fail(status(500))
 	clock.advance(2 * time.Hour)
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 
 	hold := make(chan struct{})
 	f.fail(func(http.ResponseWriter, *http.Request) { <-hold })
 	clock.advance(time.Minute)
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	e := v.entry(f.source())
 	e.mu.Lock()
@@ -292,12 +292,12 @@ func TestRepeatedFailuresAreAskedLessAndLess(t *testing.T) {
 	v, clock := newVerifier(t, Config{})
 	var pauses []time.Duration
 	for range 7 {
-		_, err := v.Verify(t.Context(), f.source(), f.token())
+		_, err := verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, Unreachable)
 		if err.(*Error).RetryAfter != 0 {
 			t.Fatalf("the one who asked was told to wait: %v", err)
 		}
-		_, err = v.Verify(t.Context(), f.source(), f.token())
+		_, err = verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, Unreachable)
 		pauses = append(pauses, err.(*Error).RetryAfter)
 		clock.advance(err.(*Error).RetryAfter)
@@ -309,7 +309,7 @@ func TestRepeatedFailuresAreAskedLessAndLess(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 	f.fail(nil)
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 }
 
@@ -317,13 +317,13 @@ func TestKeysSurviveARestart(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	d := openDB(t)
 	v, clock := newVerifier(t, Config{DB: d})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	f.fail(status(500))
 
 	// Fresh keys need no fetch at all.
 	v, _ = newVerifier(t, Config{DB: d, Clock: clock.Now})
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	if n := f.fetches(); n != 1 {
 		t.Errorf("asked %d times", n)
@@ -336,11 +336,11 @@ func TestKeysSurviveARestart(t *testing.T) {
 	// Expired ones are used while the issuer is down, until 24 hours are over.
 	clock.advance(24*time.Hour - time.Second)
 	v, _ = newVerifier(t, Config{DB: d, Clock: clock.Now})
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	clock.advance(time.Second)
 	for range 2 {
-		_, err = v.Verify(t.Context(), f.source(), f.token())
+		_, err = verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, Unreachable)
 		v, _ = newVerifier(t, Config{DB: d, Clock: clock.Now})
 	}
@@ -359,15 +359,15 @@ func TestKeysOfAnotherRevisionAreNotUsed(t *testing.T) {
 	f := newFakeIssuer(t, k1)
 	d := openDB(t)
 	v, clock := newVerifier(t, Config{DB: d})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	f.publish(k2)
 	edited := f.source()
 	edited.Revision++
 	for range 2 { // within the process and after a restart
-		_, err = v.Verify(t.Context(), edited, f.token())
+		_, err = verify(v, t.Context(), edited, f.token())
 		wantKind(t, err, KeyNotFound)
-		_, err = v.Verify(t.Context(), edited, k2.sign(t, claims(f.url), nil))
+		_, err = verify(v, t.Context(), edited, k2.sign(t, claims(f.url), nil))
 		wantKind(t, err, "")
 		v, _ = newVerifier(t, Config{DB: d, Clock: clock.Now})
 		clock.advance(time.Minute)
@@ -375,7 +375,7 @@ func TestKeysOfAnotherRevisionAreNotUsed(t *testing.T) {
 
 	// A replica that has not yet heard of the edit does not overwrite the newer keys.
 	f.publish(k1)
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	var revision int64
 	if err := d.Read().QueryRowContext(t.Context(), `SELECT revision FROM issuer_keys`).Scan(&revision); err != nil || revision != edited.Revision {
@@ -388,10 +388,10 @@ func TestWithoutDatabase(t *testing.T) {
 	d := openDB(t)
 	v, _ := newVerifier(t, Config{DB: d})
 	d.Close() // a database that fails costs no token
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	v, _ = newVerifier(t, Config{})
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 }
 
@@ -408,12 +408,12 @@ func TestOneCallerThatGivesUpDoesNotEndTheFetch(t *testing.T) {
 	impatient, cancel := context.WithCancel(t.Context())
 	left, stayed := make(chan error), make(chan error)
 	go func() {
-		_, err := v.Verify(impatient, f.source(), f.token())
+		_, err := verify(v, impatient, f.source(), f.token())
 		left <- err
 	}()
 	<-asked
 	go func() {
-		_, err := v.Verify(context.Background(), f.source(), f.token())
+		_, err := verify(v, context.Background(), f.source(), f.token())
 		stayed <- err
 	}()
 	cancel()
@@ -442,7 +442,7 @@ func TestFetchesAtOneTimeAreBounded(t *testing.T) {
 	for i := range 3 * maxFetches {
 		src := Source{TenantID: fmt.Sprint(i), ID: fmt.Sprint(i), URL: server.URL, Kind: JWKSURI, JWKSURI: server.URL, CAPEM: newAuthority().pem}
 		go func() {
-			_, err := v.Verify(context.Background(), src, newSigner(t, "k1", "RS256").sign(t, claims(server.URL), nil))
+			_, err := verify(v, context.Background(), src, newSigner(t, "k1", "RS256").sign(t, claims(server.URL), nil))
 			done <- err
 		}()
 	}
@@ -472,20 +472,20 @@ func TestSlotsThatStayTakenAreAnError(t *testing.T) {
 		v.slots <- struct{}{}
 	}
 	for range 3 { // it is no fault of the issuer, which is not asked less for it
-		_, err := v.Verify(t.Context(), f.source(), f.token())
+		_, err := verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, Unreachable)
 		clock.advance(5 * time.Second)
 	}
 	<-v.slots
 	v.patience = fetchTime
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 }
 
 func TestIssuersInUseAreRenewedAhead(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, clock := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	clock.advance(58 * time.Minute)
 	v.tend()
@@ -501,7 +501,7 @@ func TestIssuersInUseAreRenewedAhead(t *testing.T) {
 		t.Fatalf("asked %d times, want one renewal", n)
 	}
 	clock.advance(30 * time.Minute)
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	if n := f.fetches(); n != 2 {
 		t.Errorf("a token waited although the keys were renewed")
@@ -549,13 +549,13 @@ func TestClockThatGoesBack(t *testing.T) {
 	v, clock := newVerifier(t, Config{})
 	for _, jump := range []time.Duration{0, -time.Hour, time.Hour, -time.Hour, -48 * time.Hour, 48 * time.Hour} {
 		clock.advance(jump)
-		_, err := v.Verify(t.Context(), f.source(), f.token())
+		_, err := verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, "")
 	}
 	// Keys are not fresh for longer because the clock was wrong when they were read.
 	f.publish(newSigner(t, "k2", "RS256"))
 	clock.advance(-time.Hour)
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, KeyNotFound)
 }
 
@@ -568,7 +568,7 @@ func TestFetchesAreObserved(t *testing.T) {
 		Log:     slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	verify := func() {
-		v.Verify(t.Context(), f.source(), f.token())
+		verify(v, t.Context(), f.source(), f.token())
 		clock.advance(time.Hour)
 	}
 	verify()

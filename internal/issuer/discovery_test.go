@@ -50,7 +50,7 @@ func TestDiscoveryDocument(t *testing.T) {
 			f.document = []byte(c.document)
 			f.mu.Unlock()
 			v, _ := newVerifier(t, Config{})
-			_, err := v.Verify(t.Context(), f.source(), f.token())
+			_, err := verify(v, t.Context(), f.source(), f.token())
 			wantKind(t, err, c.want)
 		})
 	}
@@ -61,7 +61,7 @@ func TestIssuerWithoutSlashIsJoinedWithOne(t *testing.T) {
 	f.url = strings.TrimSuffix(f.url, "/")
 	f.describe(f.url, f.server.URL+"/keys")
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 }
 
@@ -71,7 +71,7 @@ func TestJWKSURIReplacesDiscovery(t *testing.T) {
 	src := f.source()
 	src.Kind, src.JWKSURI = JWKSURI, f.server.URL+"/keys"
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), src, f.token())
+	_, err := verify(v, t.Context(), src, f.token())
 	wantKind(t, err, "")
 	if f.discovery != 0 || f.keys != 1 {
 		t.Errorf("asked %d+%d times", f.discovery, f.keys)

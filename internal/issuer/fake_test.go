@@ -345,3 +345,21 @@ func wantKind(t *testing.T, err error, want ErrKind) {
 		t.Fatalf("got %q (%v), want %q", KindOf(err), err, want)
 	}
 }
+
+// peek is what a token says, if it can be read.
+func peek(token string) (Peeked, error) {
+	t, err := Read(token)
+	if err != nil {
+		return Peeked{}, err
+	}
+	return t.Says(), nil
+}
+
+// verify reads a token and verifies it.
+func verify(v *Verifier, ctx context.Context, src Source, token string) (Peeked, error) {
+	t, err := Read(token)
+	if err != nil {
+		return Peeked{}, err
+	}
+	return v.Verify(ctx, src, t)
+}

@@ -138,7 +138,7 @@ func TestHostileKeySets(t *testing.T) {
 		uploaded := f.source()
 		uploaded.Kind, uploaded.KeySet = Uploaded, set
 		v, _ := newVerifier(t, Config{})
-		if _, err := v.Verify(t.Context(), uploaded, token); !vector.sound(err) {
+		if _, err := verify(v, t.Context(), uploaded, token); !vector.sound(err) {
 			t.Errorf("%s, uploaded: %v, want %s %s (%s)", vector.ID, err, vector.Expect, vector.Reason, vector.Note)
 		}
 		if vector.Class == "private" && vector.Level == "must" {
@@ -150,7 +150,7 @@ func TestHostileKeySets(t *testing.T) {
 			continue // the same bytes go the same way
 		}
 		f.publishRaw(set)
-		if _, err := v.Verify(t.Context(), f.source(), token); !vector.sound(err) {
+		if _, err := verify(v, t.Context(), f.source(), token); !vector.sound(err) {
 			t.Errorf("%s, fetched: %v, want %s %s (%s)", vector.ID, err, vector.Expect, vector.Reason, vector.Note)
 		}
 	}
@@ -165,7 +165,7 @@ func TestHostileDiscovery(t *testing.T) {
 		f.document, f.discovery, f.keys = []byte(expand(t, f, vector.Document)), 0, 0
 		f.mu.Unlock()
 		v, _ := newVerifier(t, Config{})
-		if _, err := v.Verify(t.Context(), f.source(), token); !vector.sound(err) {
+		if _, err := verify(v, t.Context(), f.source(), token); !vector.sound(err) {
 			t.Errorf("%s: %v, want %s %s (%s)", vector.ID, err, vector.Expect, vector.Reason, vector.Note)
 		}
 		f.mu.Lock()
@@ -247,7 +247,7 @@ func TestHangingIssuersOfOneTenantHoldUpNoOther(t *testing.T) {
 	for i := range 5 * maxFetches {
 		src := Source{TenantID: "hostile", ID: fmt.Sprint(i), URL: hanging.URL, Kind: JWKSURI, JWKSURI: hanging.URL, CAPEM: newAuthority().pem}
 		waiting.Go(func() {
-			if _, err := v.Verify(context.Background(), src, token); err == nil {
+			if _, err := verify(v, context.Background(), src, token); err == nil {
 				t.Error("a hanging issuer's token verifies")
 			}
 		})
@@ -255,7 +255,7 @@ func TestHangingIssuersOfOneTenantHoldUpNoOther(t *testing.T) {
 	for range maxShare {
 		<-asked
 	}
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	if len(asked) != 0 {
 		t.Errorf("%d issuers of one tenant are asked at one time", maxShare+len(asked))

@@ -46,10 +46,10 @@ func TestJSONTestSuite(t *testing.T) {
 		if _, _, err := ParseKeySet(text); err == nil {
 			t.Errorf("%s: accepted as a key set", name)
 		}
-		if _, err := Peek(encodeParts(`{"alg":"RS256"}`, string(text), "x")); err == nil {
+		if _, err := peek(encodeParts(`{"alg":"RS256"}`, string(text), "x")); err == nil {
 			t.Errorf("%s: accepted as a payload", name)
 		}
-		if _, err := Peek(encodeParts(string(text), `{"iss":"i","sub":"s","aud":"a"}`, "x")); err == nil {
+		if _, err := peek(encodeParts(string(text), `{"iss":"i","sub":"s","aud":"a"}`, "x")); err == nil {
 			t.Errorf("%s: accepted as a header", name)
 		}
 	}

@@ -1,7 +1,6 @@
 package issuer
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -15,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/entente-id/entente/internal/strictjson"
 )
 
@@ -26,19 +23,6 @@ const (
 	minRSABits = 2048 // NIST SP 800-131A
 	maxRSABits = 8192 // one verification costs 10 ms here, and half a second at 65,536 bits
 )
-
-// algorithms are the signature algorithms that an issuer may be registered
-// with, and the key that each needs (RFC 7518 section 3.1, RFC 8037 section 3.1).
-// A key type fits one family only, so a public key can never serve as an HMAC secret.
-var algorithms = map[string]struct{ kty, curve string }{
-	"RS256": {"RSA", ""},
-	"RS384": {"RSA", ""},
-	"RS512": {"RSA", ""},
-	"PS256": {"RSA", ""},
-	"ES256": {"EC", "P-256"},
-	"ES384": {"EC", "P-384"},
-	"EdDSA": {"OKP", "Ed25519"},
-}
 
 // DefaultAlgorithm is the one algorithm of an issuer that names none.
 const DefaultAlgorithm = "RS256"
@@ -287,22 +271,6 @@ func (k Key) fits(alg string) error {
 		return fmt.Errorf("a key of type %s does not fit %s", strings.TrimSpace(k.Type+" "+k.Curve), alg)
 	case k.Algorithm != "" && k.Algorithm != alg:
 		return fmt.Errorf("the key is for %s, not for %s", k.Algorithm, alg)
-	}
-	return nil
-}
-
-// verify checks the signature of the token and that what was signed is the payload that was read.
-func (k Key) verify(p parts, alg string) error {
-	jws, err := jose.ParseSignedCompact(p.token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
-	if err != nil {
-		return malformed(err)
-	}
-	payload, err := jws.Verify(k.public)
-	if err == nil && !bytes.Equal(payload, p.payload) {
-		err = errors.New("another payload was signed")
-	}
-	if err != nil {
-		return &Error{Kind: BadSignature, Detail: fmt.Sprintf("the key %.80q did not sign the token", k.ID), Err: err}
 	}
 	return nil
 }

@@ -29,7 +29,14 @@ type Peeked struct {
 	SHA256          string    // of the whole token in lower-case hexadecimal: what a log may hold of it
 }
 
-// Peek reads a token without verifying it. It accepts exactly one spelling of
+// A Token is a token that was read, once and for all: what it says and what its
+// signature is over are of the same bytes.
+type Token struct {
+	parts parts
+	says  Peeked
+}
+
+// Read reads a token without verifying it. It accepts exactly one spelling of
 // one JWS in compact serialization (RFC 7515 section 7.1) with a claims set
 // (RFC 7519 section 4): unpadded canonical base64url without line breaks,
 // one strict JSON rule in header and payload, claims of the right type. Errors are
@@ -37,17 +44,20 @@ type Peeked struct {
 //
 // An absent exp is not an error here, so that the caller can name it, but
 // Verifier.Verify refuses the token.
-func Peek(token string) (Peeked, error) {
+func Read(token string) (*Token, error) {
 	parts, err := split(token)
 	if err != nil {
-		return Peeked{}, malformed(err)
+		return nil, malformed(err)
 	}
-	p, err := parts.read()
+	says, err := parts.read()
 	if err != nil {
-		return Peeked{}, err
+		return nil, err
 	}
-	return p, nil
+	return &Token{parts, says}, nil
 }
+
+// Says is what the token says about itself.
+func (t *Token) Says() Peeked { return t.says }
 
 // parts are the three decoded parts of a compact JWS.
 type parts struct {
@@ -89,15 +99,15 @@ func decode(text string) ([]byte, error) {
 	return data, nil
 }
 
-// read reads header and payload. With an error it returns what was read so far.
+// read reads header and payload.
 func (p parts) read() (Peeked, error) {
 	sum := sha256.Sum256([]byte(p.token))
 	peeked := Peeked{SHA256: hex.EncodeToString(sum[:])}
 	if err := readHeader(p.header, &peeked); err != nil {
-		return peeked, malformed(fmt.Errorf("header: %w", err))
+		return Peeked{}, malformed(fmt.Errorf("header: %w", err))
 	}
 	if err := readClaims(p.payload, &peeked); err != nil {
-		return peeked, malformed(fmt.Errorf("payload: %w", err))
+		return Peeked{}, malformed(fmt.Errorf("payload: %w", err))
 	}
 	return peeked, nil
 }

@@ -23,7 +23,7 @@ const (
 
 func TestPeekReadsWhatKubernetesWrites(t *testing.T) {
 	token := encodeParts(goodHeader, goodPayload, "x")
-	got, err := Peek(token)
+	got, err := peek(token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestPeekClaims(t *testing.T) {
 		"payload wide":          {with("x", "["+strings.TrimSuffix(strings.Repeat("1,", 1001), ",")+"]"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Peek(encodeParts(goodHeader, c.payload, "x"))
+			_, err := peek(encodeParts(goodHeader, c.payload, "x"))
 			if c.ok {
 				wantKind(t, err, "")
 			} else {
@@ -162,7 +162,7 @@ func TestPeekHeader(t *testing.T) {
 		``:                                           false,
 	} {
 		t.Run(header, func(t *testing.T) {
-			_, err := Peek(encodeParts(header, goodPayload, "x"))
+			_, err := peek(encodeParts(header, goodPayload, "x"))
 			if ok {
 				wantKind(t, err, "")
 			} else {
@@ -185,7 +185,7 @@ func TestSerialisations(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := newSigner(t, "k1", "RS256").sign(t, claims("https://issuer.example/t1/"), nil)
-	wantKind(t, func() error { _, err := Peek(token); return err }(), "")
+	wantKind(t, func() error { _, err := peek(token); return err }(), "")
 	p := strings.Split(token, ".")
 	signature, err := base64.RawURLEncoding.DecodeString(p[2])
 	if err != nil {
@@ -208,7 +208,7 @@ func TestSerialisations(t *testing.T) {
 			case "A*1000000":
 				text = strings.Repeat("A", 1_000_000)
 			}
-			_, err := Peek(text)
+			_, err := peek(text)
 			wantKind(t, err, Malformed)
 		})
 	}
@@ -217,14 +217,14 @@ func TestSerialisations(t *testing.T) {
 func TestPeekLengthIsBounded(t *testing.T) {
 	payload := func(n int) string { return strings.Replace(goodPayload, "sa1", strings.Repeat("a", n), 1) }
 	for n, want := range map[int]ErrKind{11_000: "", 13_000: Malformed} {
-		_, err := Peek(encodeParts(goodHeader, payload(n), "x"))
+		_, err := peek(encodeParts(goodHeader, payload(n), "x"))
 		wantKind(t, err, want)
 	}
 }
 
 func TestPeekOfDotsAllocatesLittle(t *testing.T) {
 	dots := strings.Repeat(".", 1_000_000)
-	if n := testing.AllocsPerRun(10, func() { Peek(dots) }); n > 10 {
+	if n := testing.AllocsPerRun(10, func() { peek(dots) }); n > 10 {
 		t.Errorf("%v allocations for a million dots", n)
 	}
 }
@@ -234,7 +234,7 @@ func FuzzPeek(f *testing.F) {
 	f.Add(encodeParts(`{"alg":"none","kid":"\ud83d\ude00"}`, `{"iss":"i","sub":"s","aud":"a","exp":1e3}`, "x"))
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, token string) {
-		p, err := Peek(token)
+		p, err := peek(token)
 		if err != nil {
 			if KindOf(err) != Malformed {
 				t.Fatalf("an error of kind %q: %v", KindOf(err), err)
@@ -263,7 +263,7 @@ func BenchmarkPeek(b *testing.B) {
 	token := encodeParts(goodHeader, goodPayload, strings.Repeat("x", 256))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Peek(token); err != nil {
+		if _, err := peek(token); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -176,7 +176,7 @@ func (f *fakeIssuer) onName(name string) {
 func TestPrivateAddressNeedsTheFlag(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, _ := newVerifier(t, Config{Allow: []string{}})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, AddressRefused)
 	if !strings.Contains(err.Error(), "--issuer-allow 127.0.0.1") {
 		t.Errorf("the error does not name the flag: %v", err)
@@ -192,11 +192,11 @@ func TestAllowedNameAllowsNoOther(t *testing.T) {
 	resolver := nameServer(t, map[string][][]string{"issuer.example": {{"127.0.0.1"}}, "other.example": {{"127.0.0.1"}}})
 	v, clock := newVerifier(t, Config{Allow: []string{"Issuer.Example."}})
 	v.resolver = resolver
-	_, err := v.Verify(t.Context(), good.source(), good.token())
+	_, err := verify(v, t.Context(), good.source(), good.token())
 	wantKind(t, err, "")
 
 	bad.onName("other.example")
-	_, err = v.Verify(t.Context(), bad.source(), bad.token())
+	_, err = verify(v, t.Context(), bad.source(), bad.token())
 	wantKind(t, err, AddressRefused)
 	if !strings.Contains(err.Error(), "--issuer-allow other.example") || bad.fetches() != 0 {
 		t.Errorf("asked %d times: %v", bad.fetches(), err)
@@ -207,7 +207,7 @@ func TestAllowedNameAllowsNoOther(t *testing.T) {
 	src := good.source()
 	src.Revision++
 	clock.advance(time.Minute)
-	_, err = v.Verify(t.Context(), src, good.token())
+	_, err = verify(v, t.Context(), src, good.token())
 	wantKind(t, err, AddressRefused)
 	if bad.fetches() != 0 {
 		t.Error("the other place was asked")
@@ -223,7 +223,7 @@ func TestNameThatChangesItsAddressIsRefused(t *testing.T) {
 	if _, err := v.resolver.LookupHost(t.Context(), "issuer.example"); err != nil {
 		t.Fatal(err) // somebody looked, and saw a public address
 	}
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, AddressRefused)
 }
 
@@ -237,7 +237,7 @@ func TestRedirectsAreRefused(t *testing.T) {
 				f.faultOnKeys = onKeys
 				f.fail(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, code) })
 				v, _ := newVerifier(t, Config{})
-				_, err := v.Verify(t.Context(), f.source(), f.token())
+				_, err := verify(v, t.Context(), f.source(), f.token())
 				wantKind(t, err, Unreachable)
 				if want := map[bool]int{false: 0, true: 1}[onKeys]; f.keys != want || f.discovery != 1 {
 					t.Errorf("%d to %q: asked %d+%d times", code, target, f.discovery, f.keys)
@@ -264,7 +264,7 @@ func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	if client.Transport.(*http.Transport).Proxy != nil {
 		t.Error("the transport has a proxy")
 	}
-	_, err = v.Verify(t.Context(), f.source(), f.token())
+	_, err = verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	if asked.Load() != 0 {
 		t.Error("the proxy was asked")
@@ -347,7 +347,7 @@ func TestHostileResponses(t *testing.T) {
 				f.fail(c.fault)
 				v, _ := newVerifier(t, Config{})
 				v.patience = 500 * time.Millisecond
-				_, err := v.Verify(t.Context(), f.source(), f.token())
+				_, err := verify(v, t.Context(), f.source(), f.token())
 				wantKind(t, err, c.want)
 				if strings.Contains(err.Error(), "sign in") {
 					t.Errorf("the error repeats what was answered: %v", err)
@@ -367,7 +367,7 @@ func TestGzipIsUnderstood(t *testing.T) {
 		z.Close()
 	})
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 }
 
@@ -410,11 +410,11 @@ func TestServerCertificateIsChecked(t *testing.T) {
 func TestAuthorityOfOneIssuerIsNotThatOfAnother(t *testing.T) {
 	a, b := newFakeIssuer(t, newSigner(t, "k1", "RS256")), newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), a.source(), a.token())
+	_, err := verify(v, t.Context(), a.source(), a.token())
 	wantKind(t, err, "")
 	src := b.source()
 	src.CAPEM = nil
-	_, err = v.Verify(t.Context(), src, b.token())
+	_, err = verify(v, t.Context(), src, b.token())
 	wantKind(t, err, Unreachable)
 }
 
@@ -425,7 +425,7 @@ func TestPlainHTTPIsNotAsked(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	f.describe(f.url, plain.URL)
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), f.source(), f.token())
+	_, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, InvalidDocument)
 	_, err = v.Check(t.Context(), Source{URL: plain.URL})
 	wantKind(t, err, InvalidDocument)

@@ -107,64 +107,63 @@ func New(c Config) (*Verifier, error) {
 }
 
 // Verify checks that token is a token of the issuer src, signed with one of its
-// keys, and returns what it says. It does not judge the subject, the audience
+// keys, and returns what it says, of the bytes that were signed. It does not judge the subject, the audience
 // or the time window, which the caller has done before anything was fetched;
 // but a token without exp is refused. Errors are *Error.
-func (v *Verifier) Verify(ctx context.Context, src Source, token string) (Peeked, error) {
-	p, err := v.verify(ctx, src, token)
+func (v *Verifier) Verify(ctx context.Context, src Source, token *Token) (Peeked, error) {
+	p := token.Says()
+	err := v.verify(ctx, src, token.parts, p)
 	if e, ok := errors.AsType[*Error](err); ok {
 		about := *e // an error may be shared by several requests
 		about.Issuer, about.KeyID, about.Algorithm = src.URL, p.KeyID, p.Algorithm
 		return Peeked{}, &about
 	}
-	return p, err
+	if err != nil {
+		return Peeked{}, err
+	}
+	return p, nil
 }
 
-// verify is Verify in its order; with an error it returns what was read so far.
-func (v *Verifier) verify(ctx context.Context, src Source, token string) (Peeked, error) {
+// verify is Verify in its order.
+func (v *Verifier) verify(ctx context.Context, src Source, token parts, p Peeked) error {
 	turn := v.turn.Add(1)
 
-	// 1. Syntax.
-	parts, err := split(token)
-	if err != nil {
-		return Peeked{}, malformed(err)
-	}
-	p, err := parts.read()
-	if err != nil {
-		return p, err
+	// 1. What Read let through, or a Token that it has not made.
+	if p.Issuer == "" {
+		return malformed(errors.New("the token was not read"))
 	}
 	if p.Expiry.IsZero() {
-		return p, malformed(errors.New(`payload: "exp" is missing`))
+		return malformed(errors.New(`payload: "exp" is missing`))
 	}
 
 	// 2. The issuer that was registered, and an algorithm that it may use.
 	if p.Issuer != src.URL {
-		return p, &Error{Kind: IssuerMismatch, Detail: "the token is of another issuer"}
+		return &Error{Kind: IssuerMismatch, Detail: "the token is of another issuer"}
 	}
 	if !src.allows(p.Algorithm) {
-		return p, &Error{Kind: AlgorithmNotAllowed, Detail: fmt.Sprintf("algorithm %.80q is not allowed", p.Algorithm)}
+		return &Error{Kind: AlgorithmNotAllowed, Detail: fmt.Sprintf("algorithm %.80q is not allowed", p.Algorithm)}
 	}
 
 	// 3. The keys that count now.
 	e, keys, err := v.current(ctx, src)
 	if err != nil {
-		return p, err
+		return err
 	}
-	err = keys.judge(parts, p)
+	err = keys.judge(token, p)
 	if src.Kind == Uploaded || keys.turn > turn || !newerKeysMayHelp(err, p) {
-		return p, err
+		return err
 	}
 
 	// 4. Newer keys, if it is not too soon to ask.
 	if keys, err = v.renew(ctx, e); err != nil {
-		return p, err
+		return err
 	}
-	err = keys.judge(parts, p)
+	err = keys.judge(token, p)
 	if err != nil && keys.turn < turn && newerKeysMayHelp(err, p) {
 		// That fetch had begun before this request came: the key may be newer still.
-		return p, &Error{Kind: InDoubt, Detail: "the issuer was asked just before the token came", Err: err, RetryAfter: v.coolDown}
+		return &Error{Kind: InDoubt, Detail: "the issuer was asked just before the token came", Err: err, RetryAfter: v.coolDown}
 	}
-	return p, err
+	return err
 }
 
 // allows says whether tokens of the issuer may be signed with alg.

@@ -17,7 +17,7 @@ import (
 func TestVerifyReturnsWhatTheTokenSays(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, _ := newVerifier(t, Config{})
-	p, err := v.Verify(t.Context(), f.source(), f.token())
+	p, err := verify(v, t.Context(), f.source(), f.token())
 	wantKind(t, err, "")
 	if p.Issuer != f.url || p.Subject != "system:serviceaccount:ns1:sa1" || p.KeyID != "k1" || !p.Expiry.Equal(epoch.Add(time.Hour)) {
 		t.Errorf("got %+v", p)
@@ -39,7 +39,7 @@ func TestAlgorithms(t *testing.T) {
 		token := s.sign(t, claims(f.url), nil)
 		src := f.source()
 		src.Algorithms = []string{s.alg}
-		_, err := v.Verify(t.Context(), src, token)
+		_, err := verify(v, t.Context(), src, token)
 		wantKind(t, err, "")
 
 		src.Algorithms = nil // RS256 only
@@ -47,7 +47,7 @@ func TestAlgorithms(t *testing.T) {
 		if s.alg == "RS256" {
 			want = ""
 		}
-		_, err = v.Verify(t.Context(), src, token)
+		_, err = verify(v, t.Context(), src, token)
 		wantKind(t, err, want)
 	}
 	if n := f.fetches(); n != 1 {
@@ -62,7 +62,7 @@ func TestForgeries(t *testing.T) {
 	f := newFakeIssuer(t, k1, e1)
 	src := f.source()
 	v, _ := newVerifier(t, Config{})
-	_, err := v.Verify(t.Context(), src, f.token())
+	_, err := verify(v, t.Context(), src, f.token())
 	wantKind(t, err, "")
 
 	der, err := x509.MarshalPKIXPublicKey(k1.key.Public())
@@ -117,7 +117,7 @@ func TestForgeries(t *testing.T) {
 		"no exp":                   {k1.sign(t, map[string]any{"iss": f.url, "sub": "s", "aud": "a"}, nil), Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := v.Verify(t.Context(), src, c.token)
+			p, err := verify(v, t.Context(), src, c.token)
 			wantKind(t, err, c.want)
 			if p.Subject != "" {
 				t.Errorf("refused, but returned %+v", p)
@@ -133,7 +133,7 @@ func TestErrorSaysWhichTokenAndIssuer(t *testing.T) {
 	f := newFakeIssuer(t, newSigner(t, "k1", "RS256"))
 	v, _ := newVerifier(t, Config{})
 	token := newSigner(t, "k9", "RS256").sign(t, claims(f.url), nil)
-	_, err := v.Verify(t.Context(), f.source(), token)
+	_, err := verify(v, t.Context(), f.source(), token)
 	wantKind(t, err, KeyNotFound)
 	e := err.(*Error)
 	if e.Issuer != f.url || e.KeyID != "k9" || e.Algorithm != "RS256" || e.Retryable() {
@@ -148,13 +148,13 @@ func TestTokenWithoutKid(t *testing.T) {
 	token := one.sign(t, claims(f.url), nil)
 
 	f.publish(one, ec) // the only RSA key
-	_, err := v.Verify(t.Context(), f.source(), token)
+	_, err := verify(v, t.Context(), f.source(), token)
 	wantKind(t, err, "")
 
 	// The one key is replaced: a signature by the new one is worth a fetch.
 	f.publish(two)
 	clock.advance(10 * time.Second)
-	_, err = v.Verify(t.Context(), f.source(), two.sign(t, claims(f.url), nil))
+	_, err = verify(v, t.Context(), f.source(), two.sign(t, claims(f.url), nil))
 	wantKind(t, err, "")
 	if n := f.fetches(); n != 2 {
 		t.Errorf("asked %d times, want 2", n)
@@ -163,7 +163,7 @@ func TestTokenWithoutKid(t *testing.T) {
 	// Two keys fit: neither is guessed.
 	f.publish(one, two)
 	clock.advance(time.Hour)
-	_, err = v.Verify(t.Context(), f.source(), token)
+	_, err = verify(v, t.Context(), f.source(), token)
 	wantKind(t, err, KeyNotFound)
 }
 
@@ -173,7 +173,7 @@ func TestUnusableKeyIsNamed(t *testing.T) {
 	f.publishRaw(keySetJSON(t, nil, `{"kty":"RSA","kid":"k1","use":"enc","n":"`+member(t, k1, "n")+`","e":"AQAB"}`))
 	v, clock := newVerifier(t, Config{})
 	for range 3 {
-		_, err := v.Verify(t.Context(), f.source(), f.token())
+		_, err := verify(v, t.Context(), f.source(), f.token())
 		wantKind(t, err, KeyUnsuitable)
 		if !strings.Contains(err.Error(), `"use"`) {
 			t.Errorf("got %v", err)
@@ -192,18 +192,18 @@ func TestUploadedKeysAreNeverFetched(t *testing.T) {
 	src.Kind, src.KeySet = Uploaded, keySetJSON(t, []*signer{k1})
 	v, clock := newVerifier(t, Config{})
 	for range 2 {
-		_, err := v.Verify(t.Context(), src, f.token())
+		_, err := verify(v, t.Context(), src, f.token())
 		wantKind(t, err, "")
-		_, err = v.Verify(t.Context(), src, k2.sign(t, claims(f.url), nil))
+		_, err = verify(v, t.Context(), src, k2.sign(t, claims(f.url), nil))
 		wantKind(t, err, KeyNotFound)
 		clock.advance(48 * time.Hour)
 	}
 
 	// Another upload counts at once, even if somebody forgot to count the revision.
 	src.KeySet = keySetJSON(t, []*signer{k2})
-	_, err := v.Verify(t.Context(), src, f.token())
+	_, err := verify(v, t.Context(), src, f.token())
 	wantKind(t, err, KeyNotFound)
-	_, err = v.Verify(t.Context(), src, k2.sign(t, claims(f.url), nil))
+	_, err = verify(v, t.Context(), src, k2.sign(t, claims(f.url), nil))
 	wantKind(t, err, "")
 
 	if s, err := v.Status(t.Context(), src); err != nil || len(s.Keys) != 1 || s.Keys[0].ID != "k2" || !s.FetchedAt.IsZero() {
@@ -214,7 +214,7 @@ func TestUploadedKeysAreNeverFetched(t *testing.T) {
 	}
 
 	src.KeySet = []byte(`{}`)
-	_, err = v.Verify(t.Context(), src, f.token())
+	_, err = verify(v, t.Context(), src, f.token())
 	wantKind(t, err, InvalidDocument)
 	_, err = v.Status(t.Context(), src)
 	wantKind(t, err, InvalidDocument)
@@ -248,7 +248,7 @@ func TestTwoIssuersWithOneKidDoNotMix(t *testing.T) {
 			{otherTenant, ka, a.url, BadSignature, "a's key in the other tenant"},
 			{otherTenant, kb, a.url, "", "b's key in the other tenant"},
 		} {
-			_, err := v.Verify(t.Context(), c.src, c.by.sign(t, claims(c.iss), nil))
+			_, err := verify(v, t.Context(), c.src, c.by.sign(t, claims(c.iss), nil))
 			if KindOf(err) != c.want {
 				t.Errorf("%s: %v, want %q", c.label, err, c.want)
 			}
@@ -270,7 +270,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.Verify(b.Context(), src, token); err != nil {
+		if _, err := verify(v, b.Context(), src, token); err != nil {
 			b.Fatal(err)
 		}
 	}
