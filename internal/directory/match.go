@@ -232,6 +232,55 @@ func judge(secrets []Secret, text string, now time.Time, same func(x, y []byte) 
 	return SecretWrong
 }
 
+// CertificateResult says how the certificate that an assertion names was judged.
+type CertificateResult string
+
+// The judgements.
+const (
+	CertificateOK      CertificateResult = "ok"
+	CertificateUnknown CertificateResult = "unknown"
+	CertificateExpired CertificateResult = "expired" // or not valid yet
+)
+
+// matchCertificateText has one row at most, and none when no thumbprint is
+// given. The same certificate may be there twice, of the application and of its
+// service principal: one that counts comes first.
+const matchCertificateText = `SELECT ` + certificateColumns + `, certificate FROM certificates
+	WHERE holder_id IN ($1, $2) AND (sha1 = $3 OR $3 = '') AND (sha256 = $4 OR $4 = '') AND $3 <> $4
+	ORDER BY CASE WHEN start_at <= $5 AND $5 < end_at THEN 0 ELSE 1 END, id LIMIT 1`
+
+// MatchCertificate finds a client, as MatchSecret does, and the certificate of
+// its application or service principal that thumbprints name: SHA-1, SHA-256
+// or both, in lower-case hexadecimal. An unknown client costs the same statements.
+func (d *Directory) MatchCertificate(ctx context.Context, tenant, clientID, sha1, sha256 string) (Match, Certificate, CertificateResult, error) {
+	m, err := d.match(ctx, tenant, clientID, "", "")
+	if err != nil {
+		return m, Certificate{}, CertificateUnknown, err
+	}
+	now := d.now()
+	found, err := query(ctx, d.DB.Read(), func(r row) (Certificate, error) {
+		_, c, err := scanCertificate(r)
+		return c, err
+	}, matchCertificateText, m.Client.parentID, m.Client.PrincipalID, sha1, sha256, millis(now))
+	switch {
+	case err != nil || len(found) == 0:
+		return m, Certificate{}, CertificateUnknown, err
+	case !found[0].within(now):
+		return m, found[0], CertificateExpired, nil
+	}
+	return m, found[0], CertificateOK, nil
+}
+
+// CertificatesOf lists all that a client could prove itself with, without
+// their DER. It is for explaining.
+func (d *Directory) CertificatesOf(ctx context.Context, m Match) ([]Certificate, error) {
+	if m.Client.PrincipalID == "" {
+		return nil, nil
+	}
+	of, err := certificatesOf(ctx, d.DB.Read(), []string{m.Client.parentID, m.Client.PrincipalID}, false)
+	return slices.Concat(of[m.Client.parentID], of[m.Client.PrincipalID]), err
+}
+
 // Resource is an application as the audience of a token.
 type Resource struct {
 	AppID              string
