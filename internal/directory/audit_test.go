@@ -29,10 +29,12 @@ var recorded = map[string]struct {
 	"CreateServicePrincipal": {"microsoft.directory/servicePrincipals/create", directory.PrincipalObject},
 	"CreateTenant":           {"Entente.Federation/tenants/write", directory.TenantObject},
 	"DeleteApplication":      {"microsoft.directory/applications/delete", directory.ApplicationObject},
+	"DeleteCluster":          {"Microsoft.ContainerService/managedClusters/delete", directory.ClusterObject},
 	"DeleteGroup":            {"Microsoft.Resources/subscriptions/resourceGroups/delete", directory.GroupObject},
 	"DeleteIdentity":         {"Microsoft.ManagedIdentity/userAssignedIdentities/delete", directory.IdentityObject},
 	"DeleteServicePrincipal": {"microsoft.directory/servicePrincipals/delete", directory.PrincipalObject},
 	"PurgeApplication":       {"microsoft.directory/deletedItems/applications/delete", directory.ApplicationObject},
+	"PutCluster":             {"Microsoft.ContainerService/managedClusters/write", directory.ClusterObject},
 	"PutCredential":          {"applications/credentials/update|federatedIdentityCredentials/write", directory.CredentialObject},
 	"PutGroup":               {"Microsoft.Resources/subscriptions/resourceGroups/write", directory.GroupObject},
 	"PutIdentity":            {"Microsoft.ManagedIdentity/userAssignedIdentities/write", directory.IdentityObject},
@@ -45,8 +47,10 @@ var recorded = map[string]struct {
 	"RemoveRoleAssignment":   {"Microsoft.Authorization/roleAssignments/delete", directory.AssignmentObject},
 	"RemoveSecret":           {"microsoft.directory/applications/credentials/update", directory.SecretObject},
 	"RestoreApplication":     {"microsoft.directory/deletedItems/applications/restore", directory.ApplicationObject},
+	"SetClusterKeys":         {"Entente.Federation/issuers/write", directory.IssuerObject},
 	"SetPolicy":              {"Entente.Federation/policies/write", directory.PolicyObject},
 	"UpdateApplication":      {"microsoft.directory/applications/basic/update", directory.ApplicationObject},
+	"UpdateCluster":          {"Microsoft.ContainerService/managedClusters/write", directory.ClusterObject},
 	"UpdateCredential":       {"applications/credentials/update|federatedIdentityCredentials/write", directory.CredentialObject},
 	"UpdateGroup":            {"Microsoft.Resources/subscriptions/resourceGroups/write", directory.GroupObject},
 	"UpdateIdentity":         {"Microsoft.ManagedIdentity/userAssignedIdentities/write", directory.IdentityObject},
@@ -55,7 +59,7 @@ var recorded = map[string]struct {
 
 // reading are the other methods.
 var reading = []string{
-	"Application", "Applications", "Credential", "Credentials", "DeletedApplications", "Events", "Grants", "GrantsOf", "Group", "Groups", "Identities", "Identity",
+	"Application", "Applications", "Cluster", "Clusters", "Credential", "Credentials", "DeletedApplications", "Events", "Grants", "GrantsOf", "Group", "Groups", "Identities", "Identity",
 	"Issuer", "Issuers", "Owners", "Permit", "Policy", "RoleAssignment", "RoleAssignments", "ServicePrincipal", "ServicePrincipals", "Subscription", "Subscriptions", "Tenants",
 }
 

@@ -37,6 +37,9 @@ type Directory struct {
 	// KeepDeleted is how long a deleted application can be restored; 0 means
 	// 30 days (https://learn.microsoft.com/graph/api/resources/directory).
 	KeepDeleted time.Duration
+	// IssuerURL is the service's own URL, "https://host" without a slash at its
+	// end, below which it publishes hosted issuers; empty: it hosts none.
+	IssuerURL string
 }
 
 const defaultKeepDeleted = 30 * 24 * time.Hour

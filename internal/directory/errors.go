@@ -17,6 +17,7 @@ const (
 	Exists          Kind = "exists"          // another object has the value that Field names
 	Invalid         Kind = "invalid"         // the value of Field breaks a rule
 	Immutable       Kind = "immutable"       // Field cannot be changed
+	InUse           Kind = "in_use"          // others, which Detail names, depend on the object
 	LimitReached    Kind = "limit_reached"   // the parent holds as many as the tenant's policy lets it
 	Forbidden       Kind = "forbidden"       // the caller lacks the right
 	Unauthenticated Kind = "unauthenticated" // the caller's own principal is gone or disabled
@@ -36,6 +37,7 @@ const (
 	PrincipalObject      Object = "service principal"
 	GrantObject          Object = "app role assignment"
 	IdentityObject       Object = "user-assigned managed identity"
+	ClusterObject        Object = "cluster"
 	CredentialObject     Object = "federated identity credential"
 	IssuerObject         Object = "issuer"
 	AssignmentObject     Object = "role assignment"
@@ -75,6 +77,8 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " cannot change its %s", e.Field)
 	case Invalid:
 		fmt.Fprintf(&b, " has an invalid %s", e.Field)
+	case InUse:
+		b.WriteString(" is in use")
 	case LimitReached:
 		fmt.Fprintf(&b, " would be one more than the limit of %d", e.Limit)
 	case Forbidden:

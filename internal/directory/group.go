@@ -208,6 +208,9 @@ func (d *Directory) DeleteGroup(ctx context.Context, c Caller, subscriptionID, n
 				return err
 			}
 		}
+		if err := a.removeClusters(g); err != nil { // after the credentials that may name their issuers
+			return err
+		}
 		if err := a.removeAssignmentsAt(g.Scope()); err != nil {
 			return err
 		}

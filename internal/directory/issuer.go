@@ -132,11 +132,8 @@ func (d *Directory) PutIssuer(ctx context.Context, c Caller, i Issuer) (put Issu
 		return Issuer{}, false, err
 	}
 	err = d.change(ctx, c, func(a *act) error {
-		t := &target{object: IssuerObject, name: i.Name, detail: map[string]string{"issuer": i.URL, "keySource": string(i.KeySource), "jwksUri": i.JWKSURI}}
-		if len(i.KeySet) > 0 {
-			sum := sha256.Sum256(i.KeySet)
-			t.note("keySetSha256", base64.RawURLEncoding.EncodeToString(sum[:]))
-		}
+		t := &target{object: IssuerObject}
+		t.issuer(i)
 		if err := a.permit(federation("issuers/write", issuerScope(i.Name)), t); err != nil {
 			return err
 		}
@@ -150,6 +147,9 @@ func (d *Directory) PutIssuer(ctx context.Context, c Caller, i Issuer) (put Issu
 		if old.URL != i.URL {
 			return &Error{Kind: Immutable, Object: IssuerObject, ID: old.Name, Field: "issuer", Detail: old.URL}
 		}
+		if err := a.checkClusters(old, i.KeySource); err != nil {
+			return err
+		}
 		put = i
 		put.ID, put.TenantID, put.Implicit, put.CreatedAt, put.UpdatedAt = old.ID, c.TenantID, false, old.CreatedAt, a.at
 		put.Revision, t.id = old.Revision+1, old.ID
@@ -161,13 +161,33 @@ func (d *Directory) PutIssuer(ctx context.Context, c Caller, i Issuer) (put Issu
 	return put, created, nil
 }
 
+// checkClusters refuses a source of keys that the clusters of an issuer cannot
+// have: one that the service hosts is not fetched from itself, and uploaded
+// keys are one cluster's.
+func (a *act) checkClusters(i Issuer, s KeySource) error {
+	host, err := a.hostedBy(i.URL)
+	switch {
+	case err != nil || s == i.KeySource:
+		return err
+	case host != "":
+		return &Error{Kind: Immutable, Object: IssuerObject, ID: i.Name, Field: "keySource", Detail: string(i.KeySource)}
+	case s != UploadedKeys:
+		return nil
+	}
+	having, err := a.clustersWith(i.URL, "")
+	if err == nil && len(having) > 1 {
+		err = &Error{Kind: InUse, Object: IssuerObject, ID: i.Name, Field: "keySource", Detail: "the clusters " + strings.Join(having, " and ") + " have it, and uploaded keys are one cluster's"}
+	}
+	return err
+}
+
 // adoptIssuer locks the implicit issuer of i's URL, for which it is to be set,
 // and makes it first when there is none.
 func (a *act) adoptIssuer(i Issuer) (Issuer, error) {
 	if err := a.rights.authorise(a, a.tx, federation("issuers/write", issuersScope)); err != nil {
 		return Issuer{}, err
 	}
-	if err := a.ensureIssuer(a.c.TenantID, i.URL); err != nil {
+	if err := a.issuerFor(IssuerObject, "issuer", a.c.TenantID, i.URL); err != nil {
 		return Issuer{}, err
 	}
 	old, err := a.lockIssuer("url", i.URL)
@@ -191,10 +211,15 @@ func implicitName(url string) string {
 // ensureIssuer makes the object of an issuer that a credential names, with
 // discovery, if it is not there, and locks it if it is: it cannot go away
 // before the credential is there.
+func (a *act) ensureIssuer(tenantID, url string) error {
+	return a.issuerFor(CredentialObject, "issuer", tenantID, url)
+}
+
+// makeIssuer is ensureIssuer for any URL.
 //
 // The conflict names no index: with the one on URLs alone, two that make the
 // same issuer at once meet on PostgreSQL at the one on names.
-func (a *act) ensureIssuer(tenantID, url string) error {
+func (a *act) makeIssuer(tenantID, url string) error {
 	for range ensureAttempts {
 		made, err := exec(a, a.tx, `INSERT INTO issuers (id, tenant_id, name_key, name, url, key_source, jwks_uri, key_set, algorithms, ca_pem, many_audiences, implicit, revision, created_at, updated_at)
 			VALUES ($1, $2, $3, $4, $5, $6, '', '', '[]', '', 0, 1, 1, $7, $7) ON CONFLICT DO NOTHING`,
@@ -225,7 +250,8 @@ func (a *act) updateIssuer(i Issuer) error {
 
 // RemoveIssuer removes what was set for an issuer. Credentials that name its
 // URL stay; the URL falls back to an implicit issuer with discovery, or to
-// nothing when no credential names it.
+// nothing when no credential and no cluster names it. A hosted issuer is
+// removed with its cluster.
 func (d *Directory) RemoveIssuer(ctx context.Context, c Caller, name string) error {
 	return d.removeIssuer(ctx, c, name, false)
 }
@@ -240,7 +266,12 @@ func (d *Directory) removeIssuer(ctx context.Context, c Caller, name string, imp
 		if err != nil {
 			return err
 		}
-		named, err := count(a, a.tx, `SELECT count(*) FROM (SELECT id FROM credentials WHERE tenant_id = $1 AND issuer = $2 LIMIT 1) n`, c.TenantID, i.URL)
+		if host, err := a.hostedBy(i.URL); err != nil {
+			return err
+		} else if host != "" {
+			return &Error{Kind: InUse, Object: IssuerObject, ID: i.Name, Detail: "it is the hosted issuer of the cluster " + host + ", with which it goes"}
+		}
+		named, err := count(a, a.tx, `SELECT count(*) FROM (SELECT id FROM credentials WHERE tenant_id = $1 AND issuer = $2 UNION ALL SELECT id FROM clusters WHERE tenant_id = $1 AND issuer_url = $2 LIMIT 1) n`, c.TenantID, i.URL)
 		if err != nil {
 			return err
 		}

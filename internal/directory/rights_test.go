@@ -38,6 +38,9 @@ func TestRights(t *testing.T) {
 		}
 		nobody := w.client("nobody")
 		callers["nobody"] = nobody.Caller
+		keeper := w.holder("keeper of hosted", roles.FederationAdministrator, "/providers/Entente.Federation/issuers/hosted")
+		w.assign(keeper.PrincipalID, roles.Reader, g.Scope()+"/providers/Microsoft.ContainerService/managedClusters/hosted")
+		callers["keeper of hosted"] = keeper.Caller
 
 		// Sorts of caller that have the same rights in many places.
 		const (
@@ -215,6 +218,38 @@ func TestRights(t *testing.T) {
 				return w.dir.DeleteIdentity(w.ctx(), c, directory.IdentityRef{SubscriptionID: w.subscription, Group: "g", Name: "brief"})
 			}},
 			{"delete a group", groupMakers, func() { w.group("brief") }, func(c directory.Caller) error { return w.dir.DeleteGroup(w.ctx(), c, w.subscription, "brief") }},
+
+			{"list clusters", groupReaders, nothing, func(c directory.Caller) error {
+				return none(w.dir.Clusters(w.ctx(), c, w.subscription, "g", directory.Page{}))
+			}},
+			{"read a cluster", groupReaders, func() { w.cluster("g", "prod", nil) }, func(c directory.Caller) error {
+				return none(w.dir.Cluster(w.ctx(), c, w.clusterRef("G", "PROD")))
+			}},
+			{"register a cluster", groupWriters, nothing, func(c directory.Caller) error {
+				_, _, err := w.dir.PutCluster(w.ctx(), c, w.clusterSpec("g", uuid.NewString(), nil))
+				return err
+			}},
+			{"register a cluster by discovery", groupWriters, nothing, func(c directory.Caller) error {
+				_, _, err := w.dir.PutCluster(w.ctx(), c, w.clusterSpec("g", uuid.NewString(), &directory.ClusterIssuerSpec{URL: "https://discovered.example"}))
+				return err
+			}},
+			{"register a cluster with a hosted issuer", "administrator", nothing, func(c directory.Caller) error {
+				_, _, err := w.dir.PutCluster(w.ctx(), c, w.clusterSpec("g", uuid.NewString(), &directory.ClusterIssuerSpec{Keys: directory.HostedKeys}))
+				return err
+			}},
+			{"register a cluster with its keys", "administrator", nothing, func(c directory.Caller) error {
+				_, _, err := w.dir.PutCluster(w.ctx(), c, w.clusterSpec("g", uuid.NewString(), &directory.ClusterIssuerSpec{URL: "https://" + uuid.NewString() + ".example", Keys: directory.ClusterKeySet}))
+				return err
+			}},
+			{"update a cluster", groupWriters, nothing, func(c directory.Caller) error {
+				return none(w.dir.UpdateCluster(w.ctx(), c, w.clusterRef("g", "prod"), nil))
+			}},
+			{"set a cluster's keys", "administrator, keeper of hosted", func() { w.cluster("g", "hosted", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys}) }, func(c directory.Caller) error {
+				return none(w.dir.SetClusterKeys(w.ctx(), c, w.clusterRef("g", "hosted"), freshKeySet()))
+			}},
+			{"delete a cluster", groupWriters, func() { w.cluster("g", "brief", nil) }, func(c directory.Caller) error {
+				return w.dir.DeleteCluster(w.ctx(), c, w.clusterRef("g", "brief"))
+			}},
 
 			{"list issuers", federators + ", federation reader", nothing, func(c directory.Caller) error { return none(w.dir.Issuers(w.ctx(), c, directory.Page{})) }},
 			{"read an issuer", federators + ", federation reader, issuer administrator", nothing, func(c directory.Caller) error { return none(w.dir.Issuer(w.ctx(), c, "PROD")) }},

@@ -40,6 +40,7 @@ type possessions struct {
 	grant           directory.Grant
 	assignment      directory.RoleAssignment
 	issuer          directory.Issuer
+	cluster         directory.Cluster
 	deleted         client
 }
 
@@ -62,6 +63,7 @@ func (w *world) possess() possessions {
 	p.assignment = w.assign(p.client.PrincipalID, roles.Reader, "/subscriptions/"+w.subscription+"/resourceGroups/group")
 	p.issuer, _, err = w.dir.PutIssuer(w.ctx(), w.system, directory.Issuer{Name: "issuer", URL: "https://" + w.tenant.ID + ".example"})
 	w.ok(err)
+	p.cluster = w.cluster("group", "cluster", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys})
 	p.deleted = w.client("deleted")
 	w.ok(w.dir.DeleteApplication(w.ctx(), w.system, p.deleted.ref()))
 	return p
@@ -111,6 +113,13 @@ func (w *world) calls(p, own possessions) []call {
 		{"Application", func(c directory.Caller) error {
 			return none(w.dir.Application(w.ctx(), c, directory.Ref{AppID: p.client.AppID}))
 		}},
+		{"Cluster", func(c directory.Caller) error { return none(w.dir.Cluster(w.ctx(), c, p.cluster.ClusterRef)) }},
+		{"Clusters", func(c directory.Caller) error {
+			return none(w.dir.Clusters(w.ctx(), c, p.subscription, "", directory.Page{}))
+		}},
+		{"Clusters", func(c directory.Caller) error {
+			return none(w.dir.Clusters(w.ctx(), c, p.subscription, "group", directory.Page{}))
+		}},
 		{"CreateServicePrincipal", func(c directory.Caller) error {
 			return none(w.dir.CreateServicePrincipal(w.ctx(), c, directory.NewPrincipal{AppID: p.client.AppID}))
 		}},
@@ -139,6 +148,10 @@ func (w *world) calls(p, own possessions) []call {
 		}},
 		{"Identity", func(c directory.Caller) error { return none(w.dir.Identity(w.ctx(), c, p.identity.IdentityRef)) }},
 		{"Owners", func(c directory.Caller) error { return none(w.dir.Owners(w.ctx(), c, app)) }},
+		{"PutCluster", func(c directory.Caller) error {
+			_, _, err := w.dir.PutCluster(w.ctx(), c, directory.ClusterSpec{ClusterRef: p.cluster.ClusterRef, Location: location, Issuer: &directory.ClusterIssuerSpec{}})
+			return err
+		}},
 		{"PutCredential", func(c directory.Caller) error {
 			_, _, err := w.dir.PutCredential(w.ctx(), c, ofApp, spec("credential"))
 			return err
@@ -164,9 +177,15 @@ func (w *world) calls(p, own possessions) []call {
 		{"ServicePrincipal", func(c directory.Caller) error {
 			return none(w.dir.ServicePrincipal(w.ctx(), c, directory.Ref{AppID: p.identity.ClientID}))
 		}},
+		{"SetClusterKeys", func(c directory.Caller) error {
+			return none(w.dir.SetClusterKeys(w.ctx(), c, p.cluster.ClusterRef, keySet))
+		}},
 		{"Subscription", func(c directory.Caller) error { return none(w.dir.Subscription(w.ctx(), c, p.subscription)) }},
 		{"UpdateApplication", func(c directory.Caller) error {
 			return none(w.dir.UpdateApplication(w.ctx(), c, app, func(*directory.Application) error { return nil }))
+		}},
+		{"UpdateCluster", func(c directory.Caller) error {
+			return none(w.dir.UpdateCluster(w.ctx(), c, p.cluster.ClusterRef, nil))
 		}},
 		{"UpdateCredential", func(c directory.Caller) error {
 			_, _, err := w.dir.UpdateCredential(w.ctx(), c, ofApp, p.credential.ID, directory.CredentialEdit{}, false)
@@ -200,6 +219,7 @@ func (w *world) calls(p, own possessions) []call {
 		{"RemovePrincipalSecret", func(c directory.Caller) error {
 			return w.dir.RemovePrincipalSecret(w.ctx(), c, own.client.principalRef(), p.principalSecret.ID)
 		}},
+		{"DeleteCluster", func(c directory.Caller) error { return w.dir.DeleteCluster(w.ctx(), c, p.cluster.ClusterRef) }},
 		{"DeleteIdentity", func(c directory.Caller) error { return w.dir.DeleteIdentity(w.ctx(), c, p.identity.IdentityRef) }},
 		{"DeleteGroup", func(c directory.Caller) error { return w.dir.DeleteGroup(w.ctx(), c, p.subscription, "group") }},
 		{"DeleteServicePrincipal", func(c directory.Caller) error { return w.dir.DeleteServicePrincipal(w.ctx(), c, sp) }},

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	issuerURL = "https://issuer.example/"
-	location  = "westeurope"
+	issuerURL  = "https://issuer.example/"
+	serviceURL = "https://entente.example"
+	location   = "westeurope"
 )
 
 var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -47,7 +48,7 @@ func each(t *testing.T, test func(w *world)) {
 func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
 	w := &world{T: t, db: d, clock: testkit.NewClock(start)}
-	w.dir = &directory.Directory{DB: d, Clock: w.clock.Now}
+	w.dir = &directory.Directory{DB: d, Clock: w.clock.Now, IssuerURL: serviceURL}
 	f, created, err := w.dir.Bootstrap(t.Context(), directory.NewTenant{DisplayName: "Example", Domain: "example.test"})
 	if err != nil || !created {
 		t.Fatalf("bootstrap: created %v, %v", created, err)
@@ -180,6 +181,22 @@ func (w *world) identity(group, name string) directory.Identity {
 
 func (w *world) newIdentity(group, name string) directory.Identity {
 	return directory.Identity{IdentityRef: directory.IdentityRef{SubscriptionID: w.subscription, Group: group, Name: name}, Location: location}
+}
+
+func (w *world) clusterRef(group, name string) directory.ClusterRef {
+	return directory.ClusterRef{SubscriptionID: w.subscription, Group: group, Name: name}
+}
+
+// clusterSpec is a valid cluster, with an issuer unless that is nil.
+func (w *world) clusterSpec(group, name string, issuer *directory.ClusterIssuerSpec) directory.ClusterSpec {
+	return directory.ClusterSpec{ClusterRef: w.clusterRef(group, name), Location: location, Issuer: issuer}
+}
+
+func (w *world) cluster(group, name string, issuer *directory.ClusterIssuerSpec) directory.Cluster {
+	w.Helper()
+	c, _, err := w.dir.PutCluster(w.ctx(), w.system, w.clusterSpec(group, name, issuer))
+	w.ok(err)
+	return c
 }
 
 // spec is a valid credential of that name, which is its subject too.
