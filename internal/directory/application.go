@@ -29,6 +29,7 @@ type Application struct {
 	Extra        map[string]json.RawMessage
 	Secrets      []Secret
 	Certificates []Certificate
+	Owners       []string // object ids of service principals that own it from the start, besides its maker; never read
 	CreatedAt    time.Time
 	DeletedAt    time.Time // zero unless it is deleted and not yet purged
 }
@@ -174,10 +175,11 @@ func (d *Directory) Applications(ctx context.Context, c Caller, f Filter, page P
 	return d.applications(ctx, c, f, page, live)
 }
 
-// Whether an application is there, or deleted and not yet purged.
+// Whether an application or service principal is there, or deleted and not yet purged.
 const (
 	live    = `deleted_at = 0`
 	deleted = `deleted_at > 0`
+	either  = `deleted_at >= 0`
 )
 
 func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page Page, state string) (Paged[Application], error) {
@@ -216,10 +218,11 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	return p, fill(ctx, d.DB.Read(), p.Items, false)
 }
 
-// CreateApplication makes one from a's fields besides its ids and secrets. A caller that
-// is a principal becomes its owner.
+// CreateApplication makes one from a's fields besides its ids. A caller that is
+// a principal becomes its owner. Of a's secrets only names and times count: new
+// ones are made, whose texts the answer has.
 func (d *Directory) CreateApplication(ctx context.Context, c Caller, a Application) (Application, error) {
-	a.ID, a.AppID, a.TenantID, a.Secrets, a.DeletedAt = newID(), newID(), c.TenantID, nil, time.Time{}
+	a.ID, a.AppID, a.TenantID, a.DeletedAt = newID(), newID(), c.TenantID, time.Time{}
 	if a.SignInAudience == "" {
 		a.SignInAudience = defaultSignInAudience
 	}
@@ -227,9 +230,11 @@ func (d *Directory) CreateApplication(ctx context.Context, c Caller, a Applicati
 	if err := a.validate(); err != nil {
 		return Application{}, err
 	}
+	wanted := a.Secrets
 	err := d.change(ctx, c, func(t *act) error {
 		a.CreatedAt = t.at
-		if err := t.permit(writeApplication("applications/create", ""), &target{object: ApplicationObject, id: a.ID, name: a.DisplayName, detail: map[string]string{"appId": a.AppID}}); err != nil {
+		about := &target{object: ApplicationObject, id: a.ID, name: a.DisplayName, detail: map[string]string{"appId": a.AppID}}
+		if err := t.permit(writeApplication("applications/create", ""), about); err != nil {
 			return err
 		}
 		if err := t.insertApplication(a); err != nil {
@@ -239,7 +244,10 @@ func (d *Directory) CreateApplication(ctx context.Context, c Caller, a Applicati
 		if a.Certificates, err = t.setCertificates(a.holder(), nil, a.Certificates); err != nil {
 			return err
 		}
-		return t.own(a.ID, c.PrincipalID)
+		if a.Secrets, err = t.insertFirstSecrets(a, wanted); err != nil {
+			return err
+		}
+		return t.ownFromTheStart(a.ID, a.Owners, about)
 	})
 	if err != nil {
 		return Application{}, err
@@ -338,6 +346,7 @@ func (a *act) application(action string, ref Ref, state string, t *target) (Appl
 	if err != nil {
 		return Application{}, err
 	}
+	// There is at most one, also of those that are deleted (removeFormerPrincipal).
 	principals, err := query(a, a.tx, scanString, `SELECT id FROM service_principals WHERE tenant_id = $1 AND parent_id = $2`, a.c.TenantID, app.ID)
 	if err != nil {
 		return Application{}, err
@@ -422,11 +431,15 @@ func (a Application) lists() (appRoles, tags, extra string, err error) {
 	if tags, err = toJSON(notNil(a.Tags)); err != nil {
 		return
 	}
-	if a.Extra == nil {
-		a.Extra = map[string]json.RawMessage{}
-	}
-	extra, err = toJSON(a.Extra)
+	extra, err = extraJSON(a.Extra)
 	return
+}
+
+func extraJSON(extra map[string]json.RawMessage) (string, error) {
+	if extra == nil {
+		extra = map[string]json.RawMessage{}
+	}
+	return toJSON(extra)
 }
 
 func notNil[T any](list []T) []T {

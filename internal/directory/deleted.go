@@ -14,20 +14,24 @@ func (d *Directory) DeleteApplication(ctx context.Context, c Caller, ref Ref) er
 		if err != nil {
 			return err
 		}
-		return a.setDeleted(app.ID, a.at)
+		return a.moveApplication(app.ID, time.Time{}, a.at)
 	})
 }
 
-func (a *act) setDeleted(applicationID string, at time.Time) error {
-	for _, text := range []string{
-		`UPDATE applications SET deleted_at = $1 WHERE id = $2`,
-		`UPDATE service_principals SET deleted_at = $1, revision = revision + 1 WHERE parent_id = $2`,
-	} {
-		if _, err := exec(a, a.tx, text, millis(at), applicationID); err != nil {
-			return err
-		}
+// moveApplication moves an application, and the service principal that is where
+// it is, from one time of deletion to another; the zero time means that they
+// are there. A service principal that was deleted before its application stays so.
+func (a *act) moveApplication(id string, from, to time.Time) error {
+	if _, err := exec(a, a.tx, `UPDATE applications SET deleted_at = $1 WHERE id = $2`, millis(to), id); err != nil {
+		return err
 	}
-	return nil
+	_, err := exec(a, a.tx, `UPDATE service_principals SET deleted_at = $1, revision = revision + 1 WHERE parent_id = $2 AND deleted_at = $3`, millis(to), id, millis(from))
+	return err
+}
+
+func (a *act) movePrincipal(id string, to time.Time) error {
+	_, err := exec(a, a.tx, `UPDATE service_principals SET deleted_at = $1 WHERE id = $2`, millis(to), id)
+	return err
 }
 
 // DeletedApplications lists those that can be restored, as Applications does.
@@ -35,20 +39,52 @@ func (d *Directory) DeletedApplications(ctx context.Context, c Caller, f Filter,
 	return d.applications(ctx, c, f, page, deleted)
 }
 
-// RestoreApplication brings a deleted application back, by its object id, with all it had.
+// DeletedServicePrincipals lists those that can be restored, with those that were deleted with their applications.
+func (d *Directory) DeletedServicePrincipals(ctx context.Context, c Caller, f Filter, page Page) (Paged[ServicePrincipal], error) {
+	return d.principals(ctx, c, f, page, deleted)
+}
+
+// RestoreApplication brings a deleted application back, by its object id, with
+// all it had, its service principal among it.
 func (d *Directory) RestoreApplication(ctx context.Context, c Caller, id string) (Application, error) {
 	var app Application
 	err := d.change(ctx, c, func(a *act) (err error) {
 		if app, err = a.application("deletedItems/applications/restore", Ref{ID: id}, deleted, &target{object: ApplicationObject}); err != nil {
 			return err
 		}
+		from := app.DeletedAt
 		app.DeletedAt = time.Time{}
-		return a.setDeleted(app.ID, time.Time{})
+		return a.moveApplication(app.ID, from, app.DeletedAt)
 	})
 	if err != nil {
 		return Application{}, err
 	}
 	return app, nil
+}
+
+// RestoreServicePrincipal brings a deleted service principal back, by its
+// object id, with all that was assigned to it. One that is there already, as it
+// is when its application was restored, is there after it as well.
+func (d *Directory) RestoreServicePrincipal(ctx context.Context, c Caller, id string) (ServicePrincipal, error) {
+	var p ServicePrincipal
+	err := d.change(ctx, c, func(a *act) (err error) {
+		if p, err = a.principalThat("deletedItems/servicePrincipals/restore", Ref{ID: id}, either, &target{object: PrincipalObject}); err != nil || p.DeletedAt.IsZero() {
+			return err
+		}
+		n, err := exec(a, a.tx, `UPDATE applications SET revision = revision + 1 WHERE id = $1 AND deleted_at = 0`, p.parentID)
+		if err == nil && n == 0 {
+			err = invalid(PrincipalObject, "appId", "%s", p.AppID)
+		}
+		if err != nil {
+			return err
+		}
+		p.DeletedAt = time.Time{}
+		return a.movePrincipal(p.ID, p.DeletedAt)
+	})
+	if err != nil {
+		return ServicePrincipal{}, err
+	}
+	return p, nil
 }
 
 // PurgeApplication removes a deleted application for good, by its object id.
@@ -62,13 +98,40 @@ func (d *Directory) PurgeApplication(ctx context.Context, c Caller, id string) e
 	})
 }
 
+// PurgeServicePrincipal removes a deleted service principal for good, by its object id.
+func (d *Directory) PurgeServicePrincipal(ctx context.Context, c Caller, id string) error {
+	return d.change(ctx, c, func(a *act) error {
+		p, err := a.principalThat("deletedItems/servicePrincipals/delete", Ref{ID: id}, deleted, &target{object: PrincipalObject})
+		if err != nil {
+			return err
+		}
+		return a.removePrincipal(p.ID)
+	})
+}
+
+// removeFormerPrincipal removes the deleted service principal of an
+// application that gets a new one, so that there is never more than one.
+func (a *act) removeFormerPrincipal(applicationID string, t *target) error {
+	former, err := query(a, a.tx, scanString, `SELECT id FROM service_principals WHERE parent_id = $1 AND deleted_at > 0`, applicationID)
+	if err != nil {
+		return err
+	}
+	for _, id := range former {
+		t.note("replaced", id)
+		if err := a.removePrincipal(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // purgeAtOnce is how many objects of a type one call of Purge removes of a tenant.
 const purgeAtOnce = 100
 
-// Purge removes applications that were deleted longer ago than KeepDeleted,
-// and implicit issuers that no credential names any more. Each goes in a
-// transaction of its own, and one that cannot go, which is logged, does not
-// keep the others.
+// Purge removes applications and service principals that were deleted longer ago than KeepDeleted,
+// implicit issuers that no credential names any more, and the memory of used
+// assertions that have expired. Each goes in a transaction of its own, and one
+// that cannot go, which is logged, does not keep the others.
 func (d *Directory) Purge(ctx context.Context) error {
 	keep := d.KeepDeleted
 	if keep == 0 {
@@ -89,6 +152,15 @@ func (d *Directory) Purge(ctx context.Context) error {
 				d.log().ErrorContext(ctx, "cannot purge an application", "tenant", tenantID, "application", id, "error", err)
 			}
 		}
+		old, err = query(ctx, d.DB.Read(), scanString, `SELECT id FROM service_principals WHERE tenant_id = $1 AND deleted_at > 0 AND deleted_at < $2 LIMIT $3`, tenantID, millis(d.now().Add(-keep)), purgeAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, id := range old {
+			if err := d.PurgeServicePrincipal(ctx, c, id); err != nil && !isNotFound(err) {
+				d.log().ErrorContext(ctx, "cannot purge a service principal", "tenant", tenantID, "principal", id, "error", err)
+			}
+		}
 		unnamed, err := query(ctx, d.DB.Read(), scanString, `SELECT name FROM issuers WHERE tenant_id = $1 AND implicit = 1 AND url NOT IN (SELECT issuer FROM credentials WHERE tenant_id = $1) LIMIT $2`, tenantID, purgeAtOnce)
 		if err != nil {
 			return err
@@ -99,7 +171,7 @@ func (d *Directory) Purge(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return d.forgetAssertions(ctx)
 }
 
 func (a *act) removeApplication(id string) error {

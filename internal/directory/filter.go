@@ -13,6 +13,7 @@ type Filter struct {
 	AppID          *string
 	DisplayName    *string // without case
 	NamePrefix     *string // of the display name, without case
+	NamePart       *string // of the display name, without case
 	IdentifierURI  *string // applications; of principals: one of the servicePrincipalNames
 	UniqueName     *string // applications
 	PrincipalKind  *string // principals: Application or ManagedIdentity
@@ -76,6 +77,21 @@ func (w *where) shared(table string, f Filter) {
 		w.add(table+`.name_sort >= ?`, sortKey(*f.NamePrefix))
 		w.add(table+`.name_sort < ?`, sortKey(*f.NamePrefix)+afterPrefix)
 	}
+	if f.NamePart != nil {
+		w.part(table+`.name_sort`, sortKey(*f.NamePart))
+	}
+}
+
+// part adds the condition that a column of sortKeys holds another one. Digits
+// alone could be found between two bytes, and so it is looked at every second
+// place, of those rows that have the digits at all.
+func (w *where) part(column, key string) {
+	if key == "" {
+		return
+	}
+	w.add(`replace(`+column+`, ?, '') <> `+column, key)
+	w.add(`EXISTS (WITH RECURSIVE places (n) AS (SELECT 1 UNION ALL SELECT n + 2 FROM places WHERE n + 2 <= length(`+column+`))
+		SELECT 1 FROM places WHERE substr(`+column+fmt.Sprintf(`, n, %d) = ?)`, len(key)), key)
 }
 
 // after starts a list by display name behind its page's pageKey.

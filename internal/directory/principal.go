@@ -2,6 +2,8 @@ package directory
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"strconv"
 	"time"
 
@@ -23,43 +25,53 @@ type ServicePrincipal struct {
 	Tags               []string
 	IdentityResourceID string   // ARM id, of a managed identity
 	IdentifierURIs     []string // of its application
-	Secrets            []Secret
-	Certificates       []Certificate
-	CreatedAt          time.Time
+	// Extra holds members that only the wire reads, as their JSON.
+	Extra        map[string]json.RawMessage
+	Secrets      []Secret
+	Certificates []Certificate
+	CreatedAt    time.Time
+	DeletedAt    time.Time // zero unless it is deleted and not yet purged
 
 	parentID string
 }
 
-const principalColumns = `p.id, p.tenant_id, p.app_id, p.parent_id, p.kind, p.display_name, p.enabled, p.assignment_required, coalesce(a.app_roles, p.app_roles), p.tags, p.created_at,
+const principalColumns = `p.id, p.tenant_id, p.app_id, p.parent_id, p.kind, p.display_name, p.enabled, p.assignment_required, coalesce(a.app_roles, p.app_roles), p.tags, p.extra, p.created_at, p.deleted_at,
 	coalesce(m.subscription_id, ''), coalesce(m.group_name, ''), coalesce(m.name, '')`
 
 const principalTables = `service_principals p LEFT JOIN applications a ON a.id = p.parent_id LEFT JOIN managed_identities m ON m.id = p.parent_id`
 
 func scanPrincipal(r row) (ServicePrincipal, error) {
 	var p ServicePrincipal
-	var enabled, required, createdAt int64
-	var appRoles, tags string
+	var enabled, required, createdAt, deletedAt int64
+	var appRoles, tags, extra string
 	var m IdentityRef
-	if err := r.Scan(&p.ID, &p.TenantID, &p.AppID, &p.parentID, &p.Kind, &p.DisplayName, &enabled, &required, &appRoles, &tags, &createdAt, &m.SubscriptionID, &m.Group, &m.Name); err != nil {
+	if err := r.Scan(&p.ID, &p.TenantID, &p.AppID, &p.parentID, &p.Kind, &p.DisplayName, &enabled, &required, &appRoles, &tags, &extra, &createdAt, &deletedAt, &m.SubscriptionID, &m.Group, &m.Name); err != nil {
 		return p, err
 	}
-	p.Enabled, p.AssignmentRequired, p.CreatedAt = enabled != 0, required != 0, fromMillis(createdAt)
+	p.Enabled, p.AssignmentRequired, p.CreatedAt, p.DeletedAt = enabled != 0, required != 0, fromMillis(createdAt), fromMillis(deletedAt)
 	if m.Name != "" {
 		p.IdentityResourceID = m.ResourceID()
 	}
 	if err := fromJSON(appRoles, &p.AppRoles); err != nil {
 		return p, err
 	}
-	return p, fromJSON(tags, &p.Tags)
+	if err := fromJSON(tags, &p.Tags); err != nil {
+		return p, err
+	}
+	return p, fromJSON(extra, &p.Extra)
 }
 
 func findPrincipal(ctx context.Context, q db.Querier, tenantID string, ref Ref) (ServicePrincipal, error) {
+	return findPrincipalThat(ctx, q, tenantID, ref, live)
+}
+
+func findPrincipalThat(ctx context.Context, q db.Querier, tenantID string, ref Ref, state string) (ServicePrincipal, error) {
 	missing := notFound(PrincipalObject, ref.String())
 	if ref.UniqueName != "" {
 		return ServicePrincipal{}, missing
 	}
 	column, value := ref.key()
-	p, err := one(ctx, q, missing, scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE p.tenant_id = $1 AND p.deleted_at = 0 AND p.`+column+` = $2`, tenantID, value)
+	p, err := one(ctx, q, missing, scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE p.tenant_id = $1 AND p.`+state+` AND p.`+column+` = $2`, tenantID, value)
 	if err != nil {
 		return p, err
 	}
@@ -116,6 +128,10 @@ func (d *Directory) ServicePrincipal(ctx context.Context, c Caller, ref Ref) (Se
 
 // ServicePrincipals lists those that the caller may see, by display name without case.
 func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, page Page) (Paged[ServicePrincipal], error) {
+	return d.principals(ctx, c, f, page, live)
+}
+
+func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Page, state string) (Paged[ServicePrincipal], error) {
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
@@ -125,7 +141,7 @@ func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, p
 	}
 	w := where{}
 	w.add(`p.tenant_id = ?`, c.TenantID)
-	w.add(`p.deleted_at = 0`)
+	w.add(`p.` + state)
 	if !r.has(mayRead...) {
 		w.add(`(p.id IN (SELECT object_id FROM owners WHERE principal_id = ?) OR p.parent_id IN (SELECT object_id FROM owners WHERE principal_id = ?))`, c.PrincipalID, c.PrincipalID)
 	}
@@ -160,16 +176,22 @@ type NewPrincipal struct {
 	Tags               []string
 	Disabled           bool
 	AssignmentRequired bool
+	Extra              map[string]json.RawMessage
 	Certificates       []Certificate
+	Owners             []string // object ids of service principals that own it from the start, besides its maker
 }
 
-// CreateServicePrincipal makes the service principal of an application of the tenant.
+// CreateServicePrincipal makes the service principal of an application of the
+// tenant. A former one that was deleted cannot be restored any more.
 func (d *Directory) CreateServicePrincipal(ctx context.Context, c Caller, n NewPrincipal) (ServicePrincipal, error) {
 	if err := checkTags(PrincipalObject, n.Tags); err != nil {
 		return ServicePrincipal{}, err
 	}
 	if n.AppID == "" {
 		return ServicePrincipal{}, invalid(PrincipalObject, "appId", "is required")
+	}
+	if err := checkExtra(PrincipalObject, n.Extra); err != nil {
+		return ServicePrincipal{}, err
 	}
 	var p ServicePrincipal
 	err := d.change(ctx, c, func(a *act) error {
@@ -182,16 +204,19 @@ func (d *Directory) CreateServicePrincipal(ctx context.Context, c Caller, n NewP
 			return err
 		}
 		p = ServicePrincipal{ID: newID(), TenantID: c.TenantID, AppID: app.AppID, Kind: credential.Application, parentID: app.ID, DisplayName: app.DisplayName,
-			Enabled: !n.Disabled, AssignmentRequired: n.AssignmentRequired, AppRoles: app.AppRoles, Tags: n.Tags, IdentifierURIs: app.IdentifierURIs, CreatedAt: a.at}
+			Enabled: !n.Disabled, AssignmentRequired: n.AssignmentRequired, AppRoles: app.AppRoles, Tags: n.Tags, Extra: n.Extra, IdentifierURIs: app.IdentifierURIs, CreatedAt: a.at}
 		t.id, t.name = p.ID, p.DisplayName
 		t.note("appId", p.AppID)
+		if err := a.removeFormerPrincipal(app.ID, t); err != nil {
+			return err
+		}
 		if err := a.insertPrincipal(p); err != nil {
 			return err
 		}
 		if p.Certificates, err = a.setCertificates(p.holder(), nil, n.Certificates); err != nil {
 			return err
 		}
-		return a.own(p.ID, c.PrincipalID)
+		return a.ownFromTheStart(p.ID, n.Owners, t)
 	})
 	if err != nil {
 		return ServicePrincipal{}, err
@@ -211,10 +236,14 @@ func (a *act) insertPrincipal(p ServicePrincipal) error {
 	if err != nil {
 		return err
 	}
+	extra, err := extraJSON(p.Extra)
+	if err != nil {
+		return err
+	}
 	_, err = exec(a, a.tx, `INSERT INTO service_principals
-		(id, tenant_id, app_id, parent_id, kind, display_name, name_sort, enabled, assignment_required, app_roles, tags, revision, created_at, deleted_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, 0)`,
-		p.ID, p.TenantID, p.AppID, p.parentID, string(p.Kind), p.DisplayName, sortKey(p.DisplayName), bit(p.Enabled), bit(p.AssignmentRequired), appRoles, tags, millis(p.CreatedAt))
+		(id, tenant_id, app_id, parent_id, kind, display_name, name_sort, enabled, assignment_required, app_roles, tags, extra, revision, created_at, deleted_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, 0)`,
+		p.ID, p.TenantID, p.AppID, p.parentID, string(p.Kind), p.DisplayName, sortKey(p.DisplayName), bit(p.Enabled), bit(p.AssignmentRequired), appRoles, tags, extra, millis(p.CreatedAt))
 	if db.IsUnique(err) {
 		return exists(PrincipalObject, p.AppID, "appId")
 	}
@@ -226,6 +255,7 @@ type PrincipalEdit struct {
 	Enabled            *bool
 	AssignmentRequired *bool
 	Tags               *[]string
+	Extra              *map[string]json.RawMessage // replaces those of its names; a nil value removes one
 	Certificates       *[]Certificate
 }
 
@@ -253,6 +283,13 @@ func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Re
 		if edit.Tags != nil {
 			p.Tags = *edit.Tags
 		}
+		if edit.Extra != nil {
+			maps.Copy(p.Extra, *edit.Extra)
+			maps.DeleteFunc(p.Extra, func(_ string, value json.RawMessage) bool { return value == nil })
+			if err := checkExtra(PrincipalObject, p.Extra); err != nil {
+				return err
+			}
+		}
 		if edit.Certificates != nil {
 			if err := p.mayHoldKeys(); err != nil {
 				return err
@@ -265,7 +302,11 @@ func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Re
 		if err != nil {
 			return err
 		}
-		_, err = exec(a, a.tx, `UPDATE service_principals SET enabled = $1, assignment_required = $2, tags = $3 WHERE id = $4`, bit(p.Enabled), bit(p.AssignmentRequired), tags, p.ID)
+		extra, err := extraJSON(p.Extra)
+		if err != nil {
+			return err
+		}
+		_, err = exec(a, a.tx, `UPDATE service_principals SET enabled = $1, assignment_required = $2, tags = $3, extra = $4 WHERE id = $5`, bit(p.Enabled), bit(p.AssignmentRequired), tags, extra, p.ID)
 		return err
 	})
 }
@@ -279,8 +320,9 @@ func (p ServicePrincipal) mayHoldKeys() error {
 	return nil
 }
 
-// DeleteServicePrincipal removes one for good, with all that was assigned to
-// it; its application stays. A managed identity's goes only with the identity.
+// DeleteServicePrincipal hides one at once; its application stays. It can be
+// restored with all that was assigned to it until it is purged. A managed
+// identity's goes only with the identity.
 func (d *Directory) DeleteServicePrincipal(ctx context.Context, c Caller, ref Ref) error {
 	return d.change(ctx, c, func(a *act) error {
 		p, err := a.principal("servicePrincipals/delete", ref, &target{object: PrincipalObject})
@@ -290,7 +332,7 @@ func (d *Directory) DeleteServicePrincipal(ctx context.Context, c Caller, ref Re
 		if p.Kind == credential.ManagedIdentity {
 			return &Error{Kind: Immutable, Object: PrincipalObject, ID: p.ID, Field: "servicePrincipalType", Detail: "the service principal of a managed identity is deleted with the identity"}
 		}
-		return a.removePrincipal(p.ID)
+		return a.movePrincipal(p.ID, a.at)
 	})
 }
 
@@ -298,14 +340,18 @@ func (d *Directory) DeleteServicePrincipal(ctx context.Context, c Caller, ref Re
 // it, and permits one. Microsoft Graph's, which every right in Graph hangs
 // off, nobody changes.
 func (a *act) principal(action string, ref Ref, t *target) (ServicePrincipal, error) {
+	return a.principalThat(action, ref, live, t)
+}
+
+func (a *act) principalThat(action string, ref Ref, state string, t *target) (ServicePrincipal, error) {
 	if err := a.rights.authorise(a, a.tx, readApplication()); err != nil {
 		return ServicePrincipal{}, err // so that nobody can probe for ids
 	}
-	p, err := findPrincipal(a, a.tx, a.c.TenantID, ref)
+	p, err := findPrincipalThat(a, a.tx, a.c.TenantID, ref, state)
 	if err != nil {
 		return p, err
 	}
-	n, err := exec(a, a.tx, `UPDATE service_principals SET revision = revision + 1 WHERE id = $1 AND deleted_at = 0`, p.ID)
+	n, err := exec(a, a.tx, `UPDATE service_principals SET revision = revision + 1 WHERE id = $1 AND `+state, p.ID)
 	if err != nil || n == 0 {
 		return p, notFoundOr(err, PrincipalObject, ref.String())
 	}
@@ -321,5 +367,5 @@ func (a *act) principal(action string, ref Ref, t *target) (ServicePrincipal, er
 	if p.parentID == "" {
 		return p, &Error{Kind: Immutable, Object: PrincipalObject, ID: p.ID, Field: "appId", Detail: p.DisplayName + " belongs to the service"}
 	}
-	return findPrincipal(a, a.tx, a.c.TenantID, Ref{ID: p.ID}) // again, now that the row is ours
+	return findPrincipalThat(a, a.tx, a.c.TenantID, Ref{ID: p.ID}, state) // again, now that the row is ours
 }

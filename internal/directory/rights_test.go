@@ -72,6 +72,7 @@ func TestRights(t *testing.T) {
 			w.ok(err)
 		}
 		deletedOwned := func() { fresh(); w.ok(w.dir.DeleteApplication(w.ctx(), w.system, owned.ref())) }
+		deletedPrincipal := func() { fresh(); w.ok(w.dir.DeleteServicePrincipal(w.ctx(), w.system, owned.principalRef())) }
 		freshIdentity := func() {
 			w.group("g")
 			m = w.identity("g", "mine")
@@ -104,6 +105,7 @@ func TestRights(t *testing.T) {
 			}},
 			{"read an application", readers, nothing, func(c directory.Caller) error { return none(w.dir.Application(w.ctx(), c, owned.ref())) }},
 			{"read owners", readers, nothing, func(c directory.Caller) error { return none(w.dir.Owners(w.ctx(), c, owned.ref())) }},
+			{"read owners of a service principal", readers, nothing, func(c directory.Caller) error { return none(w.dir.PrincipalOwners(w.ctx(), c, sp())) }},
 			{"list credentials", readers, nothing, func(c directory.Caller) error {
 				return none(w.dir.Credentials(w.ctx(), c, owned.parent(), directory.Page{}))
 			}},
@@ -116,6 +118,9 @@ func TestRights(t *testing.T) {
 			{"read grants on", readers, nothing, func(c directory.Caller) error { return none(w.dir.GrantsOf(w.ctx(), c, sp())) }},
 			{"list deleted applications", listers, nothing, func(c directory.Caller) error {
 				return none(w.dir.DeletedApplications(w.ctx(), c, directory.Filter{}, directory.Page{}))
+			}},
+			{"list deleted service principals", listers, nothing, func(c directory.Caller) error {
+				return none(w.dir.DeletedServicePrincipals(w.ctx(), c, directory.Filter{}, directory.Page{}))
 			}},
 			{"create an application", creators, nothing, func(c directory.Caller) error {
 				return none(w.dir.CreateApplication(w.ctx(), c, directory.Application{DisplayName: "made"}))
@@ -144,6 +149,15 @@ func TestRights(t *testing.T) {
 			{"remove an owner", writers, fresh, func(c directory.Caller) error {
 				return w.dir.RemoveOwner(w.ctx(), c, owned.ref(), callers["owner"].PrincipalID)
 			}},
+			{"add an owner of a service principal", writers, fresh, func(c directory.Caller) error {
+				return w.dir.AddPrincipalOwner(w.ctx(), c, sp(), nobody.PrincipalID)
+			}},
+			{"remove an owner of a service principal", writers, func() {
+				fresh()
+				w.ok(w.dir.AddPrincipalOwner(w.ctx(), w.system, sp(), nobody.PrincipalID))
+			}, func(c directory.Caller) error {
+				return w.dir.RemovePrincipalOwner(w.ctx(), c, sp(), nobody.PrincipalID)
+			}},
 			{"update a service principal", writers, fresh, func(c directory.Caller) error {
 				return w.dir.UpdateServicePrincipal(w.ctx(), c, sp(), directory.PrincipalEdit{Enabled: ptr(true)})
 			}},
@@ -156,6 +170,12 @@ func TestRights(t *testing.T) {
 				return none(w.dir.RestoreApplication(w.ctx(), c, owned.app.ID))
 			}},
 			{"purge an application", writers, deletedOwned, func(c directory.Caller) error { return w.dir.PurgeApplication(w.ctx(), c, owned.app.ID) }},
+			{"restore a service principal", writers, deletedPrincipal, func(c directory.Caller) error {
+				return none(w.dir.RestoreServicePrincipal(w.ctx(), c, owned.PrincipalID))
+			}},
+			{"purge a service principal", writers, deletedPrincipal, func(c directory.Caller) error {
+				return w.dir.PurgeServicePrincipal(w.ctx(), c, owned.PrincipalID)
+			}},
 			{"grant", "administrator, granter", nothing, func(c directory.Caller) error {
 				return none(w.dir.AddGrant(w.ctx(), c, directory.Grant{PrincipalID: w.client("x").PrincipalID, ResourceID: w.graph().ID, AppRoleID: permissionID("Directory.Read.All")}))
 			}},

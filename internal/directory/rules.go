@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"encoding/json"
 	"net/url"
 	"regexp"
 	"slices"
@@ -80,13 +81,21 @@ func (a Application) validate() error {
 			return invalid(o, "identifierUris", "%q stands twice", uri)
 		}
 	}
+	if err := checkExtra(o, a.Extra); err != nil {
+		return err
+	}
+	return checkAppRoles(a.AppRoles)
+}
+
+// checkExtra bounds the members that are only kept.
+func checkExtra(o Object, extra map[string]json.RawMessage) error {
 	size := 0
-	for name, value := range a.Extra {
+	for name, value := range extra {
 		if size += len(name) + len(value); size > maxExtra || !utf8.Valid(value) {
 			return invalid(o, "properties", "the object is larger than %d bytes, or not UTF-8", maxExtra)
 		}
 	}
-	return checkAppRoles(a.AppRoles)
+	return nil
 }
 
 func (a Application) checkURI(uri string) error {

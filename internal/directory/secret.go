@@ -18,6 +18,7 @@ type Secret struct {
 	DisplayName string
 	Hint        string // the first characters, to tell secrets apart
 	Start, End  time.Time
+	Text        string // only in the answer that makes it
 	hash        string
 }
 
@@ -37,6 +38,25 @@ func newSecret(name string, start, end time.Time) (Secret, string) {
 	rand.Read(bits) // never fails (crypto/rand)
 	text := base64.RawURLEncoding.EncodeToString(bits)
 	return Secret{ID: newID(), DisplayName: name, Hint: text[:secretHint], Start: start, End: end, hash: hashSecret(text)}, text
+}
+
+// make makes a secret at a time.
+func (n NewSecret) make(now time.Time) (Secret, string, error) {
+	if err := checkText(SecretObject, "displayName", n.DisplayName, maxName); err != nil {
+		return Secret{}, "", err
+	}
+	start, end := n.Start.Truncate(time.Millisecond), n.End.Truncate(time.Millisecond)
+	if n.Start.IsZero() {
+		start = now
+	}
+	if n.End.IsZero() {
+		end = start.AddDate(2, 0, 0)
+	}
+	if !end.After(start) {
+		return Secret{}, "", invalid(SecretObject, "endDateTime", "must be after startDateTime")
+	}
+	secret, text := newSecret(n.DisplayName, start, end)
+	return secret, text, nil
 }
 
 func hashSecret(text string) string {
@@ -65,6 +85,30 @@ func (a *act) insertSecret(s Secret, holderID string) error {
 	_, err := exec(a, a.tx, `INSERT INTO secrets (id, holder_id, display_name, hint, hash, start_at, end_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		s.ID, holderID, s.DisplayName, s.Hint, s.hash, millis(s.Start), millis(s.End), millis(a.at))
 	return err
+}
+
+// insertFirstSecrets makes the secrets of an application that is made now. The
+// audit has an event for each, as for those that are added later.
+func (a *act) insertFirstSecrets(app Application, wanted []Secret) ([]Secret, error) {
+	if len(wanted) > maxSecrets {
+		return nil, &Error{Kind: LimitReached, Object: SecretObject, ID: app.ID, Limit: maxSecrets}
+	}
+	var made []Secret
+	for _, w := range wanted {
+		s, text, err := NewSecret{DisplayName: w.DisplayName, Start: w.Start, End: w.End}.make(a.at)
+		if err != nil {
+			return nil, err
+		}
+		t := &target{action: "microsoft.directory/" + updateKeys, object: SecretObject, id: s.ID, name: s.DisplayName}
+		t.note("application", app.ID)
+		a.noted = append(a.noted, t)
+		if err := a.insertSecret(s, app.ID); err != nil {
+			return nil, err
+		}
+		s.Text = text
+		made = append(made, s)
+	}
+	return made, nil
 }
 
 // AddSecret makes a client secret of an application and returns it with its
@@ -99,21 +143,11 @@ func secretsOfPrincipal(ref Ref) secretHolder {
 }
 
 func (d *Directory) addSecret(ctx context.Context, c Caller, n NewSecret, holder secretHolder) (secret Secret, text string, err error) {
-	if err := checkText(SecretObject, "displayName", n.DisplayName, maxName); err != nil {
-		return Secret{}, "", err
-	}
 	err = d.change(ctx, c, func(a *act) error {
-		start, end := n.Start.Truncate(time.Millisecond), n.End.Truncate(time.Millisecond)
-		if n.Start.IsZero() {
-			start = a.at
+		var err error
+		if secret, text, err = n.make(a.at); err != nil {
+			return err
 		}
-		if n.End.IsZero() {
-			end = start.AddDate(2, 0, 0)
-		}
-		if !end.After(start) {
-			return invalid(SecretObject, "endDateTime", "must be after startDateTime")
-		}
-		secret, text = newSecret(n.DisplayName, start, end)
 		id, others, err := holder(a, &target{object: SecretObject, id: secret.ID, name: n.DisplayName})
 		if err != nil {
 			return err

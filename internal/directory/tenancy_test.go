@@ -42,6 +42,7 @@ type possessions struct {
 	issuer          directory.Issuer
 	cluster         directory.Cluster
 	deleted         client
+	former, gone    client // whose service principals are deleted
 }
 
 func (w *world) possess() possessions {
@@ -66,6 +67,10 @@ func (w *world) possess() possessions {
 	p.cluster = w.cluster("group", "cluster", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys})
 	p.deleted = w.client("deleted")
 	w.ok(w.dir.DeleteApplication(w.ctx(), w.system, p.deleted.ref()))
+	for _, c := range []*client{&p.former, &p.gone} {
+		*c = w.client("without a service principal")
+		w.ok(w.dir.DeleteServicePrincipal(w.ctx(), w.system, c.principalRef()))
+	}
 	return p
 }
 
@@ -94,6 +99,12 @@ func (w *world) calls(p, own possessions) []call {
 		{"AddOwner", func(c directory.Caller) error { return w.dir.AddOwner(w.ctx(), c, app, own.identity.PrincipalID) }},
 		{"AddOwner", func(c directory.Caller) error {
 			return w.dir.AddOwner(w.ctx(), c, own.client.ref(), p.identity.PrincipalID)
+		}},
+		{"AddPrincipalOwner", func(c directory.Caller) error {
+			return w.dir.AddPrincipalOwner(w.ctx(), c, sp, own.identity.PrincipalID)
+		}},
+		{"AddPrincipalOwner", func(c directory.Caller) error {
+			return w.dir.AddPrincipalOwner(w.ctx(), c, own.client.principalRef(), p.identity.PrincipalID)
 		}},
 		{"AddPrincipalSecret", func(c directory.Caller) error {
 			_, _, err := w.dir.AddPrincipalSecret(w.ctx(), c, sp, directory.NewSecret{})
@@ -148,6 +159,7 @@ func (w *world) calls(p, own possessions) []call {
 		}},
 		{"Identity", func(c directory.Caller) error { return none(w.dir.Identity(w.ctx(), c, p.identity.IdentityRef)) }},
 		{"Owners", func(c directory.Caller) error { return none(w.dir.Owners(w.ctx(), c, app)) }},
+		{"PrincipalOwners", func(c directory.Caller) error { return none(w.dir.PrincipalOwners(w.ctx(), c, sp)) }},
 		{"PutCluster", func(c directory.Caller) error {
 			_, _, err := w.dir.PutCluster(w.ctx(), c, directory.ClusterSpec{ClusterRef: p.cluster.ClusterRef, Location: location, Issuer: &directory.ClusterIssuerSpec{}})
 			return err
@@ -212,6 +224,9 @@ func (w *world) calls(p, own possessions) []call {
 		{"RemoveCredential", func(c directory.Caller) error { return w.dir.RemoveCredential(w.ctx(), c, ofIdentity, p.ofIdentity.ID) }},
 		{"RemoveGrant", func(c directory.Caller) error { return w.dir.RemoveGrant(w.ctx(), c, p.client.PrincipalID, p.grant.ID) }},
 		{"RemoveOwner", func(c directory.Caller) error { return w.dir.RemoveOwner(w.ctx(), c, app, p.client.PrincipalID) }},
+		{"RemovePrincipalOwner", func(c directory.Caller) error {
+			return w.dir.RemovePrincipalOwner(w.ctx(), c, sp, own.identity.PrincipalID)
+		}},
 		{"RemoveRoleAssignment", func(c directory.Caller) error {
 			return none(w.dir.RemoveRoleAssignment(w.ctx(), c, scope, p.assignment.Name))
 		}},
@@ -226,13 +241,17 @@ func (w *world) calls(p, own possessions) []call {
 		{"DeleteApplication", func(c directory.Caller) error { return w.dir.DeleteApplication(w.ctx(), c, app) }},
 		{"RestoreApplication", func(c directory.Caller) error { return none(w.dir.RestoreApplication(w.ctx(), c, p.deleted.app.ID)) }},
 		{"PurgeApplication", func(c directory.Caller) error { return w.dir.PurgeApplication(w.ctx(), c, p.client.app.ID) }},
+		{"RestoreServicePrincipal", func(c directory.Caller) error {
+			return none(w.dir.RestoreServicePrincipal(w.ctx(), c, p.former.PrincipalID))
+		}},
+		{"PurgeServicePrincipal", func(c directory.Caller) error { return w.dir.PurgeServicePrincipal(w.ctx(), c, p.gone.PrincipalID) }},
 	}
 }
 
 // narrow are the methods that are asked for nothing by an id: what they answer
 // or change is the caller's tenant's, which TestTenancyOfLists asks of them.
 var narrow = []string{
-	"Applications", "CreateApplication", "CreateTenant", "DeletedApplications", "Events", "Issuer", "Issuers", "Permit", "Policy", "PutIssuer", "RemoveIssuer",
+	"Applications", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "Permit", "Policy", "PutIssuer", "RemoveIssuer",
 	"RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants",
 }
 
