@@ -23,6 +23,7 @@ import (
 
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/localissuer"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 // A vector is one hostile token, or a good one that must not be taken for one.
@@ -57,8 +58,8 @@ type forge struct {
 	jwk      []byte
 }
 
-func newForge(t *testing.T) *forge {
-	f := &forge{world: newWorld(t, options{})}
+func newForge(t *testing.T, dsn string) *forge {
+	f := &forge{world: newWorld(t, options{dsn: dsn})}
 	var err error
 	f.attacker, err = localissuer.New(localissuer.Config{Clock: f.clock.Now})
 	f.check(err)
@@ -223,53 +224,58 @@ func (f *forge) hmac(header, payload []byte, what string) string {
 	return input + "." + e(mac.Sum(nil))
 }
 
-// TestHostileTokens runs our own vectors through whole exchanges. What is
+// TestHostileTokens runs our own vectors through whole exchanges, on both
+// engines, which differ in what texts they take. What is
 // refused leaves no token behind and no wish to try again, and no token makes
 // anybody but its registered issuer be asked.
 func TestHostileTokens(t *testing.T) {
 	for file, atLeast := range map[string]int{"claims": 200, "headers": 200} {
 		t.Run(file, func(t *testing.T) {
-			data, err := os.ReadFile("testdata/hostile/" + file + ".json")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var corpus struct{ Vectors []vector }
-			if err := json.Unmarshal(data, &corpus); err != nil {
-				t.Fatal(err)
-			}
-			if len(corpus.Vectors) < atLeast {
-				t.Fatalf("%d vectors", len(corpus.Vectors))
-			}
-			f := newForge(t)
-			seen := map[string]bool{}
-			for _, v := range corpus.Vectors {
-				if seen[v.ID] || v.Level != "must" && v.Level != "policy" || (v.Expect == "reject") != (v.Reason != "") || v.Expect != "accept" && v.Expect != "reject" {
-					t.Fatalf("vector %+v", v)
-				}
-				seen[v.ID] = true
-				f.clock.Add(6 * time.Second) // past the cool-down: what is unknown is unknown for certain
-				o, err := f.Do(t.Context(), f.request(func(r *Request) { r.Assertion = f.token(v) }))
-				if v.Expect == "accept" {
-					if err != nil || o.Token == "" {
-						t.Errorf("%s: %v (%s)", v.ID, err, v.Note)
-					}
-					continue
-				}
-				e, ok := errors.AsType[*Error](err)
-				if !ok || e.Reason != v.Reason {
-					t.Errorf("%s: %v, want %s (%s)", v.ID, err, v.Reason, v.Note)
-				}
-				if o.Token != "" || o.TokenID != "" {
-					t.Errorf("%s: a token with a refusal", v.ID)
-				}
-				if ok && e.RetryAfter != 0 {
-					t.Errorf("%s: to be tried again after %s", v.ID, e.RetryAfter)
-				}
-			}
-			if discovery, keys := f.attacker.Fetches(); discovery+keys != 0 {
-				t.Errorf("the attacker was asked %d times", discovery+keys)
-			}
-			f.mustDo(f.request())
+			testkit.EngineDSNs(t, func(t *testing.T, dsn string) { hostileTokens(t, dsn, file, atLeast) })
 		})
 	}
+}
+
+func hostileTokens(t *testing.T, dsn, file string, atLeast int) {
+	data, err := os.ReadFile("testdata/hostile/" + file + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var corpus struct{ Vectors []vector }
+	if err := json.Unmarshal(data, &corpus); err != nil {
+		t.Fatal(err)
+	}
+	if len(corpus.Vectors) < atLeast {
+		t.Fatalf("%d vectors", len(corpus.Vectors))
+	}
+	f := newForge(t, dsn)
+	seen := map[string]bool{}
+	for _, v := range corpus.Vectors {
+		if seen[v.ID] || v.Level != "must" && v.Level != "policy" || (v.Expect == "reject") != (v.Reason != "") || v.Expect != "accept" && v.Expect != "reject" {
+			t.Fatalf("vector %+v", v)
+		}
+		seen[v.ID] = true
+		f.clock.Add(6 * time.Second) // past the cool-down: what is unknown is unknown for certain
+		o, err := f.Do(t.Context(), f.request(func(r *Request) { r.Assertion = f.token(v) }))
+		if v.Expect == "accept" {
+			if err != nil || o.Token == "" {
+				t.Errorf("%s: %v (%s)", v.ID, err, v.Note)
+			}
+			continue
+		}
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Reason != v.Reason {
+			t.Errorf("%s: %v, want %s (%s)", v.ID, err, v.Reason, v.Note)
+		}
+		if o.Token != "" || o.TokenID != "" {
+			t.Errorf("%s: a token with a refusal", v.ID)
+		}
+		if ok && e.RetryAfter != 0 {
+			t.Errorf("%s: to be tried again after %s", v.ID, e.RetryAfter)
+		}
+	}
+	if discovery, keys := f.attacker.Fetches(); discovery+keys != 0 {
+		t.Errorf("the attacker was asked %d times", discovery+keys)
+	}
+	f.mustDo(f.request())
 }

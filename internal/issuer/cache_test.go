@@ -473,7 +473,10 @@ func TestSlotsThatStayTakenAreAnError(t *testing.T) {
 	}
 	for range 3 { // it is no fault of the issuer, which is not asked less for it
 		_, err := verify(v, t.Context(), f.source(), f.token())
-		wantKind(t, err, Unreachable)
+		wantKind(t, err, InDoubt)
+		if e := err.(*Error); e.RetryAfter <= 0 {
+			t.Errorf("%v: without a time to come back", e)
+		}
 		clock.advance(5 * time.Second)
 	}
 	<-v.slots

@@ -20,7 +20,7 @@ const (
 	AddressRefused      ErrKind = "address_refused"       // the issuer's address is private or reserved and not allowed
 	InvalidDocument     ErrKind = "invalid_document"      // what the issuer answered, or its registration, cannot be used
 	IssuerMismatch      ErrKind = "issuer_mismatch"       // the token or the discovery document names another issuer
-	InDoubt             ErrKind = "in_doubt"              // the key is unknown, and it is too soon to ask the issuer again
+	InDoubt             ErrKind = "in_doubt"              // the key is unknown, and it is too soon to ask the issuer again, or too many are being asked
 )
 
 // An Error is every error of this package that is about a token or an issuer.

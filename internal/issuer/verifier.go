@@ -220,7 +220,7 @@ func (v *Verifier) ask(ctx context.Context, src Source) (r Report, err error) {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-ctx.Done():
-			return r, unreachable(errBusy)
+			return r, &Error{Kind: InDoubt, Detail: "its keys could not be asked for yet", Err: errBusy, RetryAfter: v.coolDown}
 		}
 	}
 	return v.read(ctx, src)
