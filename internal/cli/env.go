@@ -51,7 +51,7 @@ func readAdmin(dir string) (server.Admin, error) {
 	file := filepath.Join(dir, server.AdminFile)
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return admin, hint(fmt.Errorf("there is no %s", file), "it is made when a service with a local administrator starts for the first time: entente serve --data-dir %s", quote(dir))
+		return admin, hint(missing(file), "it is made when a service with a local administrator starts for the first time: entente serve --data-dir %s", quote(dir))
 	}
 	if err != nil {
 		return admin, err
@@ -61,6 +61,12 @@ func readAdmin(dir string) (server.Admin, error) {
 	}
 	return admin, nil
 }
+
+// missing is the error of a file that is not there.
+type missing string
+
+func (m missing) Error() string        { return "there is no " + string(m) }
+func (m missing) Is(target error) bool { return target == fs.ErrNotExist }
 
 func exports(a server.Admin) []string {
 	var lines []string

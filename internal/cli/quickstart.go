@@ -64,7 +64,7 @@ it if they are not there. The service gives tokens for any resource.`,
 
 func (o *quickstartOptions) run(cmd *cobra.Command) error {
 	if o.output != "text" && o.output != "json" {
-		return fmt.Errorf("--output: %q is neither text nor json", o.output)
+		return usage(fmt.Errorf("--output: %q is neither text nor json", o.output))
 	}
 	log, err := newLog(cmd.ErrOrStderr(), o.logLevel, "text")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,13 +20,20 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/entente-id/entente/client"
 )
 
-// The exit codes.
+// The exit codes, which scripts may rely on.
 const (
-	exitOK    = 0
-	exitError = 1
+	exitOK       = 0
+	exitError    = 1 // what is none of the following
+	exitUsage    = 2 // a command, a flag or an argument that does not exist or cannot be
+	exitNotFound = 3 // the object is not there
+	exitRefused  = 4 // the caller is not known, or may not do this
 )
+
+const exitHelp = `0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed`
 
 // Main runs the command line and returns its exit code. SIGINT and SIGTERM end
 // what is running in good order.
@@ -43,9 +51,47 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if h, ok := errors.AsType[*hinted](err); ok {
 			fmt.Fprintln(stderr, "hint:", h.hint)
 		}
-		return exitError
+		return exitCode(err)
 	}
 	return exitOK
+}
+
+// wrongUsage is an error of the command line itself.
+type wrongUsage struct{ error }
+
+func (w wrongUsage) Unwrap() error { return w.error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wrongUsage{err}
+}
+
+// arguments makes errors of positional arguments wrong usage.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(hint(err, "%s --help has examples", cmd.CommandPath()))
+		}
+		return nil
+	}
+}
+
+func exitCode(err error) int {
+	if _, ok := errors.AsType[wrongUsage](err); ok {
+		return exitUsage
+	}
+	if errors.Is(err, client.ErrNotFound) {
+		return exitNotFound
+	}
+	if e, ok := errors.AsType[*client.Error](err); ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
+		return exitRefused
+	}
+	if e, ok := errors.AsType[*client.TokenError](err); ok && e.Status < 500 && e.Status != http.StatusTooManyRequests {
+		return exitRefused
+	}
+	return exitError
 }
 
 // hinted is an error with the command that mends it.
@@ -66,10 +112,14 @@ func newRoot() *cobra.Command {
 		Short: "Workload identity federation that you can host",
 		Long: `Entente exchanges the token that a Kubernetes cluster signed for an access
 token, by the federated identity credentials that trust it. It speaks Microsoft
-Entra's protocols, so Azure SDKs work against it unchanged.`,
+Entra's protocols, so Azure SDKs work against it unchanged.
+
+Exit codes: ` + exitHelp + `.`,
 		Example: `  entente quickstart               see the whole exchange in a few seconds
   entente serve                    run the service on the embedded database
-  eval "$(entente env)"            point Azure SDKs in this shell at it`,
+  eval "$(entente env)"            point Azure SDKs in this shell at it
+  entente az-setup --run           point the Azure CLI at it
+  entente cluster list             the clusters that it knows`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Version:           version(),
@@ -78,9 +128,9 @@ Entra's protocols, so Azure SDKs work against it unchanged.`,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint(err, "%s --help lists the flags", cmd.CommandPath())
+		return usage(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 	})
-	root.AddCommand(newServe(), newQuickstart(), newEnv(), newVersion())
+	root.AddCommand(newServe(), newQuickstart(), newEnv(), newAzSetup(), newCluster(), newVersion())
 	return root
 }
 
@@ -91,9 +141,9 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return hint(err, "did you mean %s %s?", cmd.CommandPath(), strings.Join(near, ", or "+cmd.CommandPath()+" "))
+		return usage(hint(err, "did you mean %s %s?", cmd.CommandPath(), strings.Join(near, ", or "+cmd.CommandPath()+" ")))
 	}
-	return hint(err, "%s --help lists the commands", cmd.CommandPath())
+	return usage(hint(err, "%s --help lists the commands", cmd.CommandPath()))
 }
 
 // fromEnvironment gives every flag that was not set its ENTENTE_… twin: upper
@@ -116,11 +166,25 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 		}
 		for _, v := range values {
 			if err := flags.Set(f.Name, v); err != nil {
-				failed = fmt.Errorf("%s: %w", name, err)
+				failed = usage(fmt.Errorf("%s: %w", name, err))
 			}
 		}
+		flags.SetAnnotation(f.Name, ofEnvironment, nil)
 	})
 	return failed
+}
+
+// ofEnvironment marks a flag that has its value from the environment.
+const ofEnvironment = "entente-environment"
+
+// wasGiven tells whether a flag stood on the command line itself.
+func wasGiven(flags *pflag.FlagSet, name string) bool {
+	f := flags.Lookup(name)
+	if f == nil || !f.Changed {
+		return false
+	}
+	_, twin := f.Annotations[ofEnvironment]
+	return !twin
 }
 
 func environmentName(flag string) string {

@@ -83,7 +83,7 @@ with _ for - (lists are separated by spaces there).`,
 func (o *serveOptions) run(cmd *cobra.Command) error {
 	c, err := o.complete(cmd)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	if err := server.NoDumps(); err != nil { // some sandboxes forbid it
 		c.Log.Warn("the memory of this process may be dumped", "error", err)
@@ -114,8 +114,8 @@ func (o *serveOptions) greet(w io.Writer, c server.Config, url string) {
 	}
 }
 
-// isTerminal says whether a person is likely to read what is written to w.
-func isTerminal(w io.Writer) bool {
+// isTerminal says whether a person is likely to be at the other end of w.
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
