@@ -22,6 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/entente-id/entente/internal/credential"
+	"github.com/entente-id/entente/internal/db"
 	"github.com/entente-id/entente/internal/localissuer"
 	"github.com/entente-id/entente/internal/testkit"
 )
@@ -58,8 +59,8 @@ type forge struct {
 	jwk      []byte
 }
 
-func newForge(t *testing.T, dsn string) *forge {
-	f := &forge{world: newWorld(t, options{dsn: dsn})}
+func newForge(t *testing.T, d *db.DB) *forge {
+	f := &forge{world: newWorld(t, options{db: d})}
 	var err error
 	f.attacker, err = localissuer.New(localissuer.Config{Clock: f.clock.Now})
 	f.check(err)
@@ -231,12 +232,12 @@ func (f *forge) hmac(header, payload []byte, what string) string {
 func TestHostileTokens(t *testing.T) {
 	for file, atLeast := range map[string]int{"claims": 200, "headers": 200} {
 		t.Run(file, func(t *testing.T) {
-			testkit.EngineDSNs(t, func(t *testing.T, dsn string) { hostileTokens(t, dsn, file, atLeast) })
+			testkit.Engines(t, func(t *testing.T, d *db.DB) { hostileTokens(t, d, file, atLeast) })
 		})
 	}
 }
 
-func hostileTokens(t *testing.T, dsn, file string, atLeast int) {
+func hostileTokens(t *testing.T, d *db.DB, file string, atLeast int) {
 	data, err := os.ReadFile("testdata/hostile/" + file + ".json")
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +249,7 @@ func hostileTokens(t *testing.T, dsn, file string, atLeast int) {
 	if len(corpus.Vectors) < atLeast {
 		t.Fatalf("%d vectors", len(corpus.Vectors))
 	}
-	f := newForge(t, dsn)
+	f := newForge(t, d)
 	seen := map[string]bool{}
 	for _, v := range corpus.Vectors {
 		if seen[v.ID] || v.Level != "must" && v.Level != "policy" || (v.Expect == "reject") != (v.Reason != "") || v.Expect != "accept" && v.Expect != "reject" {

@@ -5,17 +5,18 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/entente-id/entente/internal/credential"
+	"github.com/entente-id/entente/internal/db"
 	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/issuer"
 	"github.com/entente-id/entente/internal/keys"
 	"github.com/entente-id/entente/internal/localissuer"
-	"github.com/entente-id/entente/internal/testkit"
 )
 
 const (
@@ -59,20 +60,23 @@ func (c *clock) Add(d time.Duration) {
 
 // options change a world before it is made.
 type options struct {
+	db        *db.DB // nil: a new SQLite database
 	algorithm string // of our keys; empty: ES256, which is cheap to make
 	allow     []string
 	config    Config
-	dsn       string // of an empty database; empty: a SQLite file
 }
 
 func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	ctx := t.Context()
 	w := &world{t: t, clock: &clock{t: time.Now().Truncate(time.Second)}}
-	if o.dsn == "" {
-		o.dsn = testkit.SQLiteDSN(t)
+	d := o.db
+	if d == nil {
+		var err error
+		d, err = db.Open(ctx, filepath.Join(t.TempDir(), "entente.db"))
+		w.check(err)
+		t.Cleanup(func() { d.Close() })
 	}
-	d := testkit.Open(t, o.dsn)
 
 	w.dir = &directory.Directory{DB: d, Clock: w.clock.Now}
 	founded, _, err := w.dir.Bootstrap(ctx, directory.NewTenant{DisplayName: "Example", Domain: "example.test"})
