@@ -14,7 +14,6 @@ type Reason string
 const (
 	// 1. Peek.
 	AssertionMalformed Reason = "assertion_malformed" // is no JWT, or not of the one form that is read
-	CertificateProof   Reason = "certificate_proof"   // issued by the client itself, as with a certificate; there are none
 	OwnToken           Reason = "own_token"           // signed by this service
 
 	// 2. Match, in the order in which they are told.
@@ -32,17 +31,25 @@ const (
 	SubjectCaseMiss   Reason = "subject_case_miss" // one of them does but for the case
 	AudienceMiss      Reason = "audience_miss"     // the one that names both has another audience, or there are several
 
+	// 2. Match, of an assertion that the client signed itself.
+	CertificateSubject  Reason = "certificate_subject"  // its subject is not the client
+	CertificateAudience Reason = "certificate_audience" // it is for another tenant, or another service
+	CertificateNotFound Reason = "certificate_missing"  // it names no certificate that the client has
+	CertificateExpired  Reason = "certificate_expired"  // or not valid yet
+
 	// 3. Verify.
 	AssertionExpired     Reason = "assertion_expired"
-	AssertionEarly       Reason = "assertion_early" // not valid yet
+	AssertionEarly       Reason = "assertion_early"   // not valid yet
+	AssertionLasting     Reason = "assertion_lasting" // the client's own, and valid for more than a day
 	AlgorithmNotAllowed  Reason = "algorithm_not_allowed"
 	KeyNotFound          Reason = "key_not_found"
 	KeyUnsuitable        Reason = "key_unsuitable"
 	BadSignature         Reason = "bad_signature"
 	IssuerUnreachable    Reason = "issuer_unreachable"
 	IssuerAddressRefused Reason = "issuer_address_refused"
-	IssuerInvalid        Reason = "issuer_invalid" // its documents cannot be used
-	InDoubt              Reason = "in_doubt"       // the same request may succeed a moment later
+	IssuerInvalid        Reason = "issuer_invalid"        // its documents cannot be used
+	InDoubt              Reason = "in_doubt"              // the same request may succeed a moment later
+	CertificateSignature Reason = "certificate_signature" // the certificate's key did not sign it
 	SecretWrong          Reason = "secret_wrong"
 	SecretExpired        Reason = "secret_expired"
 
@@ -56,7 +63,8 @@ const (
 	NotAssigned        Reason = "not_assigned"          // the resource wants an assignment and there is none
 
 	// 5. Sign.
-	Overloaded Reason = "overloaded" // too many requests wait for a signature
+	Overloaded     Reason = "overloaded"      // too many requests wait for a signature
+	AssertionSpent Reason = "assertion_spent" // the client's own, which it has used for the resource before
 )
 
 // Error is every refusal. The fields hold what a text about it may need, raw
@@ -74,6 +82,7 @@ type Error struct {
 	Audiences       []string
 	KeyID           string
 	Algorithm       string
+	Thumbprint      string // of the certificate that the client's own assertion names, in upper-case hexadecimal
 
 	Parameter    string // name of a request parameter
 	Given        string // its value
@@ -91,7 +100,7 @@ func (e *Error) Error() string {
 	text := strings.ReplaceAll(string(e.Reason), "_", " ")
 	for _, v := range []struct{ name, value string }{
 		{"tenant", e.Tenant}, {"client", e.ClientID}, {"issuer", e.Issuer}, {"subject", e.Subject}, {"audience", strings.Join(e.Audiences, ", ")},
-		{"key", e.KeyID}, {"parameter", e.Parameter}, {"scope", e.Scope}, {"resource", e.Resource},
+		{"key", e.KeyID}, {"thumbprint", e.Thumbprint}, {"parameter", e.Parameter}, {"scope", e.Scope}, {"resource", e.Resource},
 	} {
 		if v.value != "" {
 			text += fmt.Sprintf(" %s=%.200q", v.name, v.value)

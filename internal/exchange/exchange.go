@@ -71,8 +71,9 @@ func New(c Config) *Exchange {
 type Request struct {
 	Tenant   string // id or domain, in any case
 	ClientID string
-	// Assertion is a token of a trusted issuer, Secret a client secret. Empty
-	// means absent (RFC 6749 section 3.2); of both, the assertion counts.
+	// Assertion is a token of a trusted issuer, or one that the client signed
+	// with a certificate's key; Secret is a client secret. Empty means absent
+	// (RFC 6749 section 3.2); of both, the assertion counts.
 	Assertion, Secret string
 	Scope             string // RESOURCE/.default, and scopes that are passed over
 	V1                bool   // the older endpoint: Resource instead of Scope
@@ -82,8 +83,9 @@ type Request struct {
 
 // The methods of Outcome.
 const (
-	ByAssertion = "assertion"
-	BySecret    = "secret"
+	ByAssertion   = "assertion"
+	ByCertificate = "certificate"
+	BySecret      = "secret"
 )
 
 // Outcome is what came of a request, as far as it got.
@@ -96,8 +98,8 @@ type Outcome struct {
 
 	Tenant       directory.Tenant
 	Client       directory.Client // with an unknown client only the ClientID, if it is a GUID
-	Method       string           // ByAssertion, BySecret or empty
-	CredentialID string           // the credential that matched
+	Method       string           // ByAssertion, ByCertificate, BySecret or empty
+	CredentialID string           // the credential or certificate that matched
 	Assertion    issuer.Peeked    // verified only if there is a Token
 }
 
@@ -160,11 +162,13 @@ func (w *walk) steps(ctx context.Context) error {
 	// 1. Peek at what the client presents, without believing any of it. What is
 	// wrong with it is told after the tenant and the client, as Entra does.
 	w.at = peekStep
-	unreadable := w.proof.peek(ctx)
+	turnedOut, unreadable := w.proof.peek(ctx)
+	w.proof = turnedOut
 
 	// 2. Match: one look into the directory as it is in this moment finds the
 	// tenant, the client and the one credential that trusts this issuer,
-	// subject and audience. Without one, nothing has been fetched and nothing will be.
+	// subject and audience, or the certificate. Without one, nothing has been
+	// fetched and nothing will be.
 	w.at = matchStep
 	if err := w.find(ctx); err != nil {
 		return err
@@ -178,7 +182,7 @@ func (w *walk) steps(ctx context.Context) error {
 	}
 
 	// 3. Verify the proof: the time first, then the signature by the keys of the
-	// registered issuer. From here on what is used was signed.
+	// registered issuer, or by the certificate's. From here on what is used was signed.
 	w.at = verifyStep
 	if err := w.proof.verify(ctx); err != nil {
 		return err
@@ -190,12 +194,23 @@ func (w *walk) steps(ctx context.Context) error {
 		return err
 	}
 
-	// 5. Sign.
+	// 5. Sign. A proof that counts once is used up by a token that is there, so
+	// that a client which was told to come back can come back with it.
 	w.at = signStep
-	if w.dry {
-		return nil
+	var token string
+	if !w.dry {
+		var err error
+		if token, err = w.sign(ctx); err != nil {
+			return err
+		}
 	}
-	return w.sign(ctx)
+	if err := w.proof.spend(ctx); err != nil {
+		return err
+	}
+	if !w.dry {
+		w.out.Token, w.out.TokenID = token, w.claims.TokenID
+	}
+	return nil
 }
 
 // find looks the tenant and the client up, and says what is wrong with them in Entra's order.
@@ -249,12 +264,12 @@ func (w *walk) checkParameters() error {
 // sign makes the token. It is nearly the whole cost of an exchange, and the one
 // place where requests wait for each other: a fetch in step 3 may take seconds
 // and must not hold up others.
-func (w *walk) sign(ctx context.Context) error {
+func (w *walk) sign(ctx context.Context) (string, error) {
 	if err := w.gate.enter(ctx); err != nil {
 		if errors.Is(err, errFull) {
-			return w.overloaded()
+			return "", w.overloaded()
 		}
-		return fmt.Errorf("wait for a signature: %w", err)
+		return "", fmt.Errorf("wait for a signature: %w", err)
 	}
 	defer w.gate.leave()
 	token, err := w.Keys.Sign(ctx, w.out.Tenant.ID, &w.claims, w.claims.Version == "1.0")
@@ -263,11 +278,7 @@ func (w *walk) sign(ctx context.Context) error {
 			token, err = w.Keys.Sign(ctx, w.out.Tenant.ID, &w.claims, w.claims.Version == "1.0")
 		}
 	}
-	if err != nil {
-		return err
-	}
-	w.out.Token, w.out.TokenID = token, w.claims.TokenID
-	return nil
+	return token, err
 }
 
 // refuse makes an error that knows what is known so far.

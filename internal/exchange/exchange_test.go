@@ -304,13 +304,6 @@ func TestOwnTokenIsNoAssertion(t *testing.T) {
 	}
 }
 
-func TestCertificateProof(t *testing.T) {
-	w := newWorld(t, options{})
-	w.refused(w.request(func(r *Request) {
-		r.Assertion = w.mint(localissuer.Token{Issuer: &w.clientID, Subject: &w.clientID})
-	}), CertificateProof)
-}
-
 func TestManyAudiences(t *testing.T) {
 	w := newWorld(t, options{})
 	two := w.request(func(r *Request) {

@@ -60,11 +60,17 @@ func (x *Exchange) Explain(ctx context.Context, req Request) (Report, error) {
 	if err != nil && !errors.As(err, &report.Refusal) {
 		return report, err
 	}
-	nearest, problem := w.nearest(ctx)
+	tellMatch, tellVerify, tellSign, problem := w.tellProof(ctx)
 	if problem != nil {
 		return report, problem
 	}
-	for i, tell := range []func() []Compared{w.tellPeek, func() []Compared { return w.tellMatch(nearest) }, w.tellVerify, w.tellDecide, w.tellSign} {
+	for i, tell := range []func() []Compared{
+		w.tellPeek,
+		func() []Compared { return append(w.tellClient(), tellMatch()...) },
+		tellVerify,
+		w.tellDecide,
+		func() []Compared { return append(w.tellSign(), tellSign()...) },
+	} {
 		s := Step{Number: i + 1, Name: [...]string{"peek", "match", "verify", "decide", "sign"}[i], State: Passed}
 		switch at := step(i + 1); {
 		case err != nil && at == w.at:
@@ -124,20 +130,25 @@ func written(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// nearest is the credential that matched or, if none did, the one that comes
-// closest. Do does not look for that one: strangers make it refuse.
-func (w *walk) nearest(ctx context.Context) (credential.Trust, error) {
-	if w.out.Assertion.Issuer == "" || w.match.Client.PrincipalID == "" {
-		return credential.Trust{}, nil
+// tellProof tells the proof's own part of steps 2, 3 and 5. What it takes
+// beyond what Do looked up is looked up here: strangers make Do refuse.
+func (w *walk) tellProof(ctx context.Context) (match, verify, sign func() []Compared, err error) {
+	nothing := func() []Compared { return nil }
+	switch p := w.proof.(type) {
+	case *assertion:
+		nearest, err := p.nearest(ctx)
+		return func() []Compared { return p.tellMatch(nearest) }, p.tellVerify, nothing, err
+	case *certificate:
+		held, err := w.Directory.CertificatesOf(ctx, w.match)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("list the client's certificates: %w", err)
+		}
+		return func() []Compared { return p.tellMatch(held) }, p.tellVerify, p.tellSpend, nil
 	}
-	trust, err := w.Directory.Nearest(ctx, w.match, claimed(w.out.Assertion))
-	if err != nil {
-		return trust, fmt.Errorf("find the nearest credential: %w", err)
-	}
-	return trust, nil
+	return nothing, nothing, nothing, nil
 }
 
-func (w *walk) tellMatch(nearest credential.Trust) []Compared {
+func (w *walk) tellClient() []Compared {
 	m := w.match
 	list := []Compared{
 		{What: "tenant", Want: m.Tenant.ID, Got: w.req.Tenant, Differs: m.Tenant.ID == ""},
@@ -146,10 +157,25 @@ func (w *walk) tellMatch(nearest credential.Trust) []Compared {
 	if m.Client.PrincipalID == "" {
 		return list
 	}
-	list = append(list, Compared{What: "client enabled", Want: "true", Got: fmt.Sprint(m.Client.Enabled), Differs: !m.Client.Enabled})
-	p := w.out.Assertion
-	if p.Issuer == "" || m.Miss == credential.NoCredential {
-		return list
+	return append(list, Compared{What: "client enabled", Want: "true", Got: fmt.Sprint(m.Client.Enabled), Differs: !m.Client.Enabled})
+}
+
+// nearest is the credential that matched or, if none did, the one that comes closest.
+func (a *assertion) nearest(ctx context.Context) (credential.Trust, error) {
+	if a.out.Assertion.Issuer == "" || a.match.Client.PrincipalID == "" {
+		return credential.Trust{}, nil
+	}
+	trust, err := a.Directory.Nearest(ctx, a.match, claimed(a.out.Assertion))
+	if err != nil {
+		return trust, fmt.Errorf("find the nearest credential: %w", err)
+	}
+	return trust, nil
+}
+
+func (a *assertion) tellMatch(nearest credential.Trust) []Compared {
+	p, m := a.out.Assertion, a.match
+	if p.Issuer == "" || m.Client.PrincipalID == "" || m.Miss == credential.NoCredential {
+		return nil
 	}
 	fields := map[credential.Field]*Compared{
 		credential.Issuer:    {What: "issuer", Want: nearest.Issuer, Got: p.Issuer},
@@ -162,21 +188,24 @@ func (w *walk) tellMatch(nearest credential.Trust) []Compared {
 			fields[d.Field].Differs, fields[d.Field].Hint = true, d.Hint
 		}
 	}
-	return append(list, *fields[credential.Issuer], *fields[credential.Subject], *fields[credential.Audiences])
+	return []Compared{*fields[credential.Issuer], *fields[credential.Subject], *fields[credential.Audiences]}
 }
 
-func (w *walk) tellVerify() []Compared {
-	if w.out.Method == BySecret {
-		return nil
-	}
+// tellTime tells the times of an assertion.
+func (w *walk) tellTime() []Compared {
 	p := w.out.Assertion
-	list := []Compared{
+	return []Compared{
 		{What: "not before", Want: "at most " + written(w.now.Add(skew)), Got: written(p.NotBefore), Differs: w.now.Before(p.NotBefore.Add(-skew))},
 		{What: "expiry", Want: "after " + written(w.now.Add(-skew)), Got: written(p.Expiry), Differs: !w.now.Before(p.Expiry.Add(skew))},
-		{What: "algorithm", Want: cmp.Or(strings.Join(w.match.Issuer.Algorithms, ", "), issuer.DefaultAlgorithm), Got: p.Algorithm},
-		{What: "keys of the issuer", Want: string(w.match.Issuer.KeySource), Got: p.KeyID},
 	}
-	return list
+}
+
+func (a *assertion) tellVerify() []Compared {
+	p := a.out.Assertion
+	return append(a.tellTime(),
+		Compared{What: "algorithm", Want: cmp.Or(strings.Join(a.match.Issuer.Algorithms, ", "), issuer.DefaultAlgorithm), Got: p.Algorithm},
+		Compared{What: "keys of the issuer", Want: string(a.match.Issuer.KeySource), Got: p.KeyID},
+	)
 }
 
 func (w *walk) tellDecide() []Compared {

@@ -15,17 +15,20 @@ import (
 // skew is how far the clocks of issuers may be from ours.
 const skew = 5 * time.Minute
 
-// A proof is how a client says who it is: its own part of steps 1 to 3.
-// Refusals are *Error.
+// A proof is how a client says who it is: its own part of steps 1 to 3, and of
+// 5 when it counts once. Refusals are *Error.
 type proof interface {
-	// peek reads what is presented. It asks nobody.
-	peek(ctx context.Context) error
+	// peek reads what is presented, and says which proof that turned out to be. It asks nobody.
+	peek(ctx context.Context) (proof, error)
 	// find looks up the tenant, the client and what it may prove itself with.
 	find(ctx context.Context, clientID string) (directory.Match, error)
 	// matched says whether what was found is for what is presented.
 	matched() error
 	// verify checks the proof.
 	verify(ctx context.Context) error
+	// spend uses up a proof that counts once, and refuses one that was used up
+	// before. On a dry walk it only refuses.
+	spend(ctx context.Context) error
 }
 
 // An assertion is a token of a trusted issuer (RFC 7523 section 2.2).
@@ -34,27 +37,28 @@ type assertion struct {
 	token *issuer.Token // nil: it cannot be read, or is none that could count
 }
 
-func (a *assertion) peek(ctx context.Context) error {
+func (a *assertion) peek(ctx context.Context) (proof, error) {
 	token, err := issuer.Read(a.req.Assertion)
 	if err != nil {
-		return a.because(AssertionMalformed, err)
+		return a, a.because(AssertionMalformed, err)
 	}
 	peeked := token.Says()
 	a.out.Assertion = peeked
 	switch {
 	case strings.ContainsRune(peeked.Issuer+peeked.Subject, 0): // no database holds it, and PostgreSQL does not even look for it
-		return a.because(AssertionMalformed, errors.New("NUL in iss or sub"))
+		return a, a.because(AssertionMalformed, errors.New("NUL in iss or sub"))
 	case peeked.Expiry.IsZero():
-		return a.because(AssertionMalformed, errors.New("exp is missing"))
-	case strings.EqualFold(peeked.Issuer, a.req.ClientID):
-		return a.refuse(CertificateProof)
+		return a, a.because(AssertionMalformed, errors.New("exp is missing"))
+	case strings.EqualFold(peeked.Issuer, a.req.ClientID): // it signed the token itself
+		a.out.Method = ByCertificate
+		return (&certificate{walk: a.walk, token: token}).peek(ctx)
 	case a.Keys.Ours(ctx, peeked.KeyID, a.req.Assertion):
 		// Told by the signature and not by iss, which says whatever its writer
 		// wants: else a token for one application would be a proof for another.
-		return a.refuse(OwnToken)
+		return a, a.refuse(OwnToken)
 	}
 	a.token = token
-	return nil
+	return a, nil
 }
 
 func (a *assertion) find(ctx context.Context, clientID string) (directory.Match, error) {
@@ -105,19 +109,22 @@ func (a *assertion) verify(ctx context.Context) error {
 }
 
 // inTime judges exp and nbf (RFC 7519 sections 4.1.4 and 4.1.5).
-func (a *assertion) inTime() error {
-	p := a.out.Assertion
+func (w *walk) inTime() error {
+	p := w.out.Assertion
 	switch {
-	case !a.now.Before(p.Expiry.Add(skew)):
-		return a.refuse(AssertionExpired)
-	case a.now.Before(p.NotBefore.Add(-skew)):
-		return a.refuse(AssertionEarly)
+	case !w.now.Before(p.Expiry.Add(skew)):
+		return w.refuse(AssertionExpired)
+	case w.now.Before(p.NotBefore.Add(-skew)):
+		return w.refuse(AssertionEarly)
 	}
 	return nil
 }
 
+// spend lets a trusted issuer's token be used again: Entra does, and a pod has one for all who ask.
+func (a *assertion) spend(context.Context) error { return nil }
+
 // unverified turns an error of the issuer room into a refusal.
-func (a *assertion) unverified(err error) error {
+func (w *walk) unverified(err error) error {
 	e, ok := errors.AsType[*issuer.Error](err)
 	if !ok {
 		return fmt.Errorf("verify assertion: %w", err)
@@ -137,7 +144,7 @@ func (a *assertion) unverified(err error) error {
 	if !known {
 		return fmt.Errorf("verify assertion: %w", err)
 	}
-	refusal := a.because(reason, err)
+	refusal := w.because(reason, err)
 	if reason == InDoubt {
 		refusal.RetryAfter = max(e.RetryAfter, time.Second)
 	}
@@ -165,7 +172,7 @@ type secret struct {
 	result directory.SecretResult
 }
 
-func (s *secret) peek(context.Context) error { return nil }
+func (s *secret) peek(context.Context) (proof, error) { return s, nil }
 
 func (s *secret) find(ctx context.Context, clientID string) (m directory.Match, err error) {
 	m, s.result, err = s.Directory.MatchSecret(ctx, s.req.Tenant, clientID, s.req.Secret)
@@ -184,10 +191,12 @@ func (s *secret) verify(context.Context) error {
 	return s.refuse(SecretWrong)
 }
 
+func (s *secret) spend(context.Context) error { return nil }
+
 // none is a client that proves nothing.
 type none struct{ *walk }
 
-func (n none) peek(context.Context) error { return nil }
+func (n none) peek(context.Context) (proof, error) { return n, nil }
 
 func (n none) find(ctx context.Context, clientID string) (directory.Match, error) {
 	return n.Directory.MatchClient(ctx, n.req.Tenant, clientID)
@@ -196,3 +205,5 @@ func (n none) find(ctx context.Context, clientID string) (directory.Match, error
 func (n none) matched() error { return n.refuse(ProofMissing) }
 
 func (n none) verify(context.Context) error { return n.refuse(ProofMissing) }
+
+func (n none) spend(context.Context) error { return n.refuse(ProofMissing) }

@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,5 +76,9 @@ func (t *Token) VerifyClientAssertion(public *rsa.PublicKey) (ClientAssertion, e
 	if !slices.Contains(ClientAlgorithms, a.Algorithm) {
 		return a, &Error{Kind: AlgorithmNotAllowed, KeyID: a.KeyID, Algorithm: a.Algorithm, Detail: fmt.Sprintf("algorithm %.80q is not one of %s", a.Algorithm, strings.Join(ClientAlgorithms, ", "))}
 	}
-	return a, Key{ID: a.KeyID, Type: "RSA", Bits: public.N.BitLen(), public: public}.verify(t.parts, a.Algorithm)
+	err = Key{Type: "RSA", Bits: public.N.BitLen(), public: public}.verify(t.parts, a.Algorithm)
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == BadSignature {
+		e.Detail = "the certificate's key did not sign the token"
+	}
+	return a, err
 }

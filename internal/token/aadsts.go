@@ -42,10 +42,12 @@ const (
 	checkRecord   = " Check your federated identity credential Subject, Audience and Issuer against the presented assertion. " + documentation
 	notInstalled  = " This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. "
 	wrongTenant   = "You might have sent your authentication request to the wrong tenant."
-	outOfTime     = "Client assertion is not within its valid time range. Current time: {now}, assertion valid from {notBefore}, expiry time of assertion {expiry}. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials ."
+	outOfTime     = "Client assertion is not within its valid time range. Current time: {now}, assertion valid from {notBefore}, expiry time of assertion {expiry}. Review the documentation at " + certificates + " ."
 	noOIDC        = "Request to External OIDC endpoint failed."
 	unsupported   = "Invalid JWT token. Unsupported key for the signing algorithm."
 	malformedJWT  = "JWT token is invalid or malformed."
+	badAssertion  = "Client assertion contains an invalid signature. [Reason - "
+	certificates  = "https://learn.microsoft.com/entra/identity-platform/certificate-credentials"
 	malformed     = "Invalid request. Request is malformed or invalid."
 )
 
@@ -73,7 +75,6 @@ var answers = map[exchange.Reason]answer{
 	exchange.ProofMissing:      {7000216, 401, invalidClient, "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.", true},
 
 	exchange.AssertionMalformed: {50027, 400, invalidRequest, malformedJWT, true},
-	exchange.CertificateProof:   {700027, 401, invalidClient, "Client assertion contains an invalid signature. [Reason - The key was not found.]", true},
 	exchange.OwnToken:           {700222, 401, invalidClient, "AAD-issued tokens may not be used for federated identity flows.", false},
 
 	exchange.NoCredential:    {70025, 401, invalidClient, "The client '{client}'({clientName}) has no configured federated identity credentials.", false},
@@ -81,6 +82,14 @@ var answers = map[exchange.Reason]answer{
 	exchange.SubjectMiss:     {700213, 401, invalidClient, noRecord + "subject '{subject}'." + checkRecord, false},
 	exchange.SubjectCaseMiss: {7002138, 401, invalidClient, noRecord + "subject '{subject}'. The subject matches with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. See documentation at: " + documentation + ". See breaking change notification and remediation at: https://learn.microsoft.com/en-us/entra/identity-platform/reference-breaking-changes#august-2024. ", false},
 	exchange.AudienceMiss:    {700212, 401, invalidClient, noRecord + "audience '{audience}'." + checkRecord, false},
+
+	exchange.CertificateSubject:   {50048, 401, invalidClient, "Subject must match the issuer claim in the client assertion.", true},
+	exchange.CertificateAudience:  {700023, 401, invalidClient, "Client assertion audience claim does not match Realm issuer. Review the documentation at " + certificates + " .", true},
+	exchange.CertificateNotFound:  {700027, 401, invalidClient, badAssertion + "The key was not found.{thumbprint}]", true},
+	exchange.CertificateExpired:   {700027, 401, invalidClient, badAssertion + "The key used is expired.{thumbprint}]", true},
+	exchange.CertificateSignature: {700027, 401, invalidClient, badAssertion + "The provided signature value did not match the expected signature value.{thumbprint}]", true},
+	exchange.AssertionLasting:     {700024, 401, invalidClient, outOfTime + " It may expire at most 24 hours ahead.", true},
+	exchange.AssertionSpent:       {50013, 401, invalidClient, "Assertion is invalid: it was used for this resource before. Sign a new one, with a 'jti' of its own, for each request.", true},
 
 	exchange.AssertionExpired:     {700024, 401, invalidClient, outOfTime, true},
 	exchange.AssertionEarly:       {700024, 401, invalidClient, outOfTime, true},
@@ -185,8 +194,12 @@ func fill(text string, e *exchange.Error) string {
 	if notBefore.IsZero() {
 		notBefore = time.Unix(0, 0) // so does Entra
 	}
+	thumbprint := ""
+	if e.Thumbprint != "" {
+		thumbprint = fmt.Sprintf(", Thumbprint of key used by client: '%s'", clean(e.Thumbprint))
+	}
 	return strings.NewReplacer(
-		"{tenant}", clean(e.Tenant), "{tenantId}", e.TenantID, "{directory}", clean(e.TenantName),
+		"{thumbprint}", thumbprint, "{tenant}", clean(e.Tenant), "{tenantId}", e.TenantID, "{directory}", clean(e.TenantName),
 		"{client}", clean(e.ClientID), "{clientName}", clean(e.ClientName),
 		"{issuer}", clean(e.Issuer), "{subject}", clean(e.Subject), "{audience}", clean(strings.Join(e.Audiences, ", ")), "{keyId}", clean(e.KeyID),
 		"{parameter}", clean(e.Parameter), "{given}", clean(e.Given), "{scope}", clean(e.Scope), "{resource}", clean(e.Resource), "{resourceName}", clean(e.ResourceName),

@@ -39,8 +39,6 @@ var neverTold = map[int]string{
 	16000:   "interactive sign-in: nobody signs in here",
 	28003:   "a scope that is empty is a parameter that is missing: 900144",
 	50012:   "a signature that does not verify is 50027, certificate or not",
-	50013:   "on-behalf-of is another grant",
-	50048:   "iss and sub of certificates: there are none, 700027 says so",
 	50105:   "the assignment of users; that of applications is 501051",
 	50146:   "an application has no signing key of its own",
 	50166:   "an older form of 501661",
@@ -56,7 +54,7 @@ var neverTold = map[int]string{
 	500131:  "on-behalf-of is another grant",
 	500133:  "on-behalf-of is another grant; ours is 700024",
 	501461:  "claims mapping: tokens have no custom claims",
-	700023:  "a scope without resource is 1002012",
+	700021:  "an assertion of another client is one of an issuer that nobody trusts: 700211",
 	700223:  "no tenant policy switches federation off",
 	700229:  "an assertion of Entra's own tenant; ours are 700222",
 	700238:  "no tenant policy constrains issuers",
@@ -88,6 +86,12 @@ func TestCatalogue(t *testing.T) {
 	shared.check(err)
 	ownToken := shared.post(shared.tokenPath(), shared.fields()).object(t)["access_token"].(string)
 	expired := shared.secret(directory.NewSecret{Start: shared.clock.Now().Add(-2 * time.Hour), End: shared.clock.Now().Add(-time.Hour)})
+	good, over, unknown := shared.holder(), shared.holder(), shared.holder()
+	shared.certify(good.certificate(), directory.Certificate{DER: over.der, End: shared.clock.Now().Add(-time.Minute)})
+	used := good.sign(nil)
+	if r := shared.post(shared.tokenPath(), shared.fields("client_assertion", used)); r.StatusCode != http.StatusOK {
+		t.Fatalf("%s", r.body)
+	}
 	at := func(d time.Duration) *time.Time { moment := shared.clock.Now().Add(d); return &moment }
 
 	const correlation = "aaaaaaaa-1111-4222-8333-444444444444"
@@ -99,6 +103,11 @@ func TestCatalogue(t *testing.T) {
 	}
 	presented := func(token localissuer.Token) func(*testing.T, *world) (*world, response) {
 		return func(t *testing.T, w *world) (*world, response) { return post("client_assertion", w.mint(token))(t, w) }
+	}
+	signed := func(by *holder, claims members) func(*testing.T, *world) (*world, response) {
+		return func(t *testing.T, w *world) (*world, response) {
+			return post("client_assertion", by.sign(claims))(t, w)
+		}
 	}
 	tenant := func(name string) func(*testing.T, *world) (*world, response) {
 		return func(_ *testing.T, w *world) (*world, response) {
@@ -144,7 +153,14 @@ func TestCatalogue(t *testing.T) {
 		{exchange.ProofMissing, 7000216, 401, "invalid_client", "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.", true, post("client_assertion", "")},
 
 		{exchange.AssertionMalformed, 50027, 400, "invalid_request", badJWT, true, post("client_assertion", "nonsense")},
-		{exchange.CertificateProof, 700027, 401, "invalid_client", "Client assertion contains an invalid signature. [Reason - The key was not found.]", true, presented(localissuer.Token{Issuer: &shared.clientID, Subject: &shared.clientID})},
+		{exchange.CertificateSubject, 50048, 401, "invalid_client", "Subject must match the issuer claim in the client assertion.", true, signed(good, members{"sub": "other"})},
+		{exchange.CertificateAudience, 700023, 401, "invalid_client", "Client assertion audience claim does not match Realm issuer. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials .", true, signed(good, members{"aud": "https://login.microsoftonline.com/" + shared.tenant.ID + "/oauth2/v2.0/token"})},
+		{exchange.CertificateNotFound, 700027, 401, "invalid_client", "Client assertion contains an invalid signature. [Reason - The key was not found., Thumbprint of key used by client: '" + unknown.thumbprint() + "']", true, signed(unknown, nil)},
+		{exchange.CertificateNotFound, 700027, 401, "invalid_client", "Client assertion contains an invalid signature. [Reason - The key was not found.]", true, presented(localissuer.Token{Issuer: &shared.clientID, Subject: &shared.clientID, Audiences: []string{shared.server.URL + "/" + shared.tenant.ID}})},
+		{exchange.CertificateExpired, 700027, 401, "invalid_client", "Client assertion contains an invalid signature. [Reason - The key used is expired., Thumbprint of key used by client: '" + over.thumbprint() + "']", true, signed(over, nil)},
+		{exchange.CertificateSignature, 700027, 401, "invalid_client", "Client assertion contains an invalid signature. [Reason - The provided signature value did not match the expected signature value., Thumbprint of key used by client: '" + good.thumbprint() + "']", true, signed(&holder{shared, unknown.key, good.der}, nil)},
+		{exchange.AssertionLasting, 700024, 401, "invalid_client", outside + " It may expire at most 24 hours ahead.", true, signed(good, members{"exp": shared.clock.Now().Add(25 * time.Hour).Unix()})},
+		{exchange.AssertionSpent, 50013, 401, "invalid_client", "Assertion is invalid: it was used for this resource before. Sign a new one, with a 'jti' of its own, for each request.", true, post("client_assertion", used)},
 		{exchange.OwnToken, 700222, 401, "invalid_client", "AAD-issued tokens may not be used for federated identity flows.", false, post("client_assertion", ownToken)},
 		{exchange.NoCredential, 70025, 401, "invalid_client", "The client '" + bare.AppID + "'(bare) has no configured federated identity credentials.", false, post("client_id", bare.AppID)},
 		{exchange.IssuerMiss, 700211, 401, "invalid_client", match + "issuer 'https://elsewhere.example.test/'." + check, false, presented(localissuer.Token{Issuer: text("https://elsewhere.example.test/")})},

@@ -123,7 +123,7 @@ func TestToken(t *testing.T) {
 		{name: "subject twice", fields: []string{"client_assertion", header + "." + part(`{"sub":"a","sub":"b"}`) + "." + signature}, code: 50027, status: 400},
 		{name: "NUL in the subject", fields: presented(localissuer.Token{Subject: text("a\x00b")}), code: 50027, status: 400},
 		{name: "own token", fields: []string{"client_assertion", ownToken}, code: 700222},
-		{name: "certificate assertion", fields: presented(localissuer.Token{Issuer: &w.clientID, Subject: &w.clientID}), code: 700027},
+		{name: "certificate assertion", fields: presented(localissuer.Token{Issuer: &w.clientID, Subject: &w.clientID}), code: 700023},
 
 		{name: "not .default", fields: []string{"scope", "https://management.azure.com/user_impersonation"}, code: 1002012, status: 400, says: "value for scope https://management.azure.com/user_impersonation is not valid."},
 		{name: "reserved scopes alone", fields: []string{"scope", "openid profile offline_access"}, code: 1002012, status: 400},
