@@ -13,11 +13,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/entente-id/entente/internal/db"
+	"github.com/entente-id/entente/internal/rsakey"
 )
 
 // CertificateObject is the type of certificates in errors and audit events.
@@ -45,9 +47,6 @@ const (
 	maxCertificates = 100
 	maxCertificate  = 8 << 10
 	maxIdentifier   = 128
-	minRSABits      = 2048 // NIST SP 800-131A
-	maxRSABits      = 8192
-	maxRSAExponent  = 1<<31 - 1
 )
 
 // within says whether the certificate counts at a time.
@@ -109,13 +108,10 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	}
 	key, ok := c.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("has no RSA key: one of %d to %d bits is needed", minRSABits, maxRSABits)
+		return nil, fmt.Errorf("has no RSA key: one of %d to %d bits is needed", rsakey.MinBits, rsakey.MaxBits)
 	}
-	switch n := key.N.BitLen(); {
-	case n < minRSABits || n > maxRSABits:
-		return nil, fmt.Errorf("has an RSA key of %d bits: %d to %d are needed", n, minRSABits, maxRSABits)
-	case key.N.Bit(0) == 0 || key.E < 3 || key.E&1 == 0 || key.E > maxRSAExponent:
-		return nil, errors.New("has an unusable RSA key")
+	if err := rsakey.Check(key.N, big.NewInt(int64(key.E))); err != nil {
+		return nil, fmt.Errorf("cannot be used: %w", err)
 	}
 	return c, nil
 }

@@ -14,15 +14,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entente-id/entente/internal/rsakey"
 	"github.com/entente-id/entente/internal/strictjson"
 )
 
-// Bounds on one key set.
-const (
-	maxKeys    = 100  // more are ignored, as Entra does (learn.microsoft.com/entra/workload-id/workload-identity-federation)
-	minRSABits = 2048 // NIST SP 800-131A
-	maxRSABits = 8192 // one verification costs 10 ms here, and half a second at 65,536 bits
-)
+// maxKeys is how many keys of a set count; more are ignored, as Entra does
+// (learn.microsoft.com/entra/workload-id/workload-identity-federation).
+const maxKeys = 100
 
 // DefaultAlgorithm is the one algorithm of an issuer that names none.
 const DefaultAlgorithm = "RS256"
@@ -198,15 +196,8 @@ func (k *Key) readRSA(o object) error {
 	}
 	n, e := new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent)
 	k.Bits = n.BitLen()
-	switch {
-	case k.Bits < minRSABits || k.Bits > maxRSABits:
-		return fmt.Errorf("RSA key of %d bits: not between %d and %d", k.Bits, minRSABits, maxRSABits)
-	case n.Bit(0) == 0:
-		return errors.New("RSA modulus is even")
-	case e.BitLen() > 31 || e.Int64() < 3 || e.Bit(0) == 0:
-		return errors.New("RSA exponent is not an odd number from 3 to 2147483647")
-	case isROCA(n):
-		return errors.New("RSA key can be factored (CVE-2017-15361)")
+	if err := rsakey.Check(n, e); err != nil {
+		return err
 	}
 	k.public = &rsa.PublicKey{N: n, E: int(e.Int64())}
 	return nil

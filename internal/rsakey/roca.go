@@ -1,4 +1,4 @@
-package issuer
+package rsakey
 
 import "math/big"
 
