@@ -53,7 +53,7 @@ func (d *Directory) grants(ctx context.Context, c Caller, ref Ref, side string) 
 // rights which only administrators give may be given more only by administrators.
 func (d *Directory) AddGrant(ctx context.Context, c Caller, g Grant) (Grant, error) {
 	err := d.change(ctx, c, func(a *act) error {
-		if err := a.rights.authorise(a, a.tx, writeGrant("")); err != nil {
+		if err := a.mayGrant(); err != nil {
 			return err
 		}
 		client, err := findPrincipal(a, a.tx, c.TenantID, Ref{ID: g.PrincipalID})
@@ -86,6 +86,16 @@ func (d *Directory) AddGrant(ctx context.Context, c Caller, g Grant) (Grant, err
 	return g, nil
 }
 
+// mayGrant is asked before the look-ups, so that nobody can probe for ids. Who
+// grants must be able to read the directory, too
+// (https://learn.microsoft.com/graph/api/serviceprincipal-post-approleassignments).
+func (a *act) mayGrant() error {
+	if err := a.rights.authorise(a, a.tx, readApplication()); err != nil {
+		return err
+	}
+	return a.rights.authorise(a, a.tx, writeGrant(""))
+}
+
 func writeGrant(guarded string) need {
 	return need{action: "microsoft.directory/servicePrincipals/appRoleAssignedTo/update", graph: []string{writeGrants}, guarded: guarded}
 }
@@ -106,7 +116,7 @@ func (a *act) insertGrant(g Grant, tenantID string) error {
 // RemoveGrant takes a role back. objectID is the principal that holds it or the resource that defines it.
 func (d *Directory) RemoveGrant(ctx context.Context, c Caller, objectID, id string) error {
 	return d.change(ctx, c, func(a *act) error {
-		if err := a.rights.authorise(a, a.tx, writeGrant("")); err != nil {
+		if err := a.mayGrant(); err != nil {
 			return err
 		}
 		g, err := one(a, a.tx, notFound(GrantObject, id), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE g.tenant_id = $1 AND g.id = $2 AND (g.principal_id = $3 OR g.resource_id = $3)`, c.TenantID, fold(id), fold(objectID))

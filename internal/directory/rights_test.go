@@ -23,10 +23,11 @@ func TestRights(t *testing.T) {
 		callers := map[string]directory.Caller{"administrator": w.admin}
 		for name, permission := range map[string]string{
 			"app reader": "Application.Read.All", "app writer": "Application.ReadWrite.All", "dir reader": "Directory.Read.All", "dir writer": "Directory.ReadWrite.All",
-			"owner": "Application.ReadWrite.OwnedBy", "not owner": "Application.ReadWrite.OwnedBy", "granter": "AppRoleAssignment.ReadWrite.All",
+			"owner": "Application.ReadWrite.OwnedBy", "not owner": "Application.ReadWrite.OwnedBy", "granter": "AppRoleAssignment.ReadWrite.All", "blind granter": "AppRoleAssignment.ReadWrite.All",
 		} {
 			callers[name] = w.client(name, permission).Caller
 		}
+		w.grant(callers["granter"].PrincipalID, "Application.Read.All")
 		for name, at := range map[string][2]string{
 			"root reader": {roles.Reader, "/"}, "root contributor": {roles.Contributor, "/"}, "root owner": {roles.Owner, "/"}, "access administrator": {roles.UserAccessAdministrator, "/"},
 			"subscription contributor": {roles.Contributor, sub}, "group reader": {roles.Reader, g.Scope()}, "group contributor": {roles.Contributor, g.Scope()}, "group owner": {roles.Owner, g.Scope()},
@@ -44,7 +45,7 @@ func TestRights(t *testing.T) {
 
 		// Sorts of caller that have the same rights in many places.
 		const (
-			readers  = "administrator, app reader, app writer, dir reader, dir writer, owner"
+			readers  = "administrator, app reader, app writer, dir reader, dir writer, owner, granter"
 			writers  = "administrator, app writer, dir writer, owner"
 			listers  = readers + ", not owner"
 			creators = writers + ", not owner"
@@ -183,7 +184,7 @@ func TestRights(t *testing.T) {
 				return w.dir.RemoveGrant(w.ctx(), c, granted.PrincipalID, granted.ID)
 			}},
 
-			{"read a subscription", "!nobody, app reader, app writer, dir reader, dir writer, owner, not owner, granter, issuer administrator", nothing, func(c directory.Caller) error {
+			{"read a subscription", "!nobody, app reader, app writer, dir reader, dir writer, owner, not owner, granter, blind granter, issuer administrator", nothing, func(c directory.Caller) error {
 				return none(w.dir.Subscription(w.ctx(), c, w.subscription))
 			}},
 			{"read a group", seesGroup, nothing, func(c directory.Caller) error { return none(w.dir.Group(w.ctx(), c, w.subscription, "G")) }},
