@@ -225,7 +225,8 @@ func (z *azure) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), out, stderr
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("az %s: %w", strings.Join(arguments[:min(2, len(arguments))], " "), err)
+			verb, _, _ := strings.Cut(strings.Join(arguments, " "), " -")
+			return fmt.Errorf("az %s: %w", verb, err)
 		}
 		return nil
 	}

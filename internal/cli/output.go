@@ -99,9 +99,14 @@ func printYAML(w io.Writer, v any) error {
 	return e.Close()
 }
 
-// plain takes JSON's brackets and quotes off, where they are not needed.
+// plain takes JSON's brackets and quotes off, where a reader of YAML 1.1 or 1.2 does
+// not need them.
 func plain(n *yaml.Node) {
-	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
+	if n.Tag == "!!str" {
+		n.Encode(n.Value) // a string cannot fail
+		return
+	}
+	if len(n.Content) > 0 {
 		n.Style = 0
 	}
 	for _, child := range n.Content {

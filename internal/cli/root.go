@@ -140,6 +140,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // letters
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage(hint(err, "did you mean %s %s?", cmd.CommandPath(), strings.Join(near, ", or "+cmd.CommandPath()+" ")))
 	}
