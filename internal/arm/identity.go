@@ -91,6 +91,9 @@ func (s *Surface) deleteIdentity(c *call) (*answer, error) {
 
 // listAssociatedResources lists the machines that carry an identity: none, here.
 func (s *Surface) listAssociatedResources(c *call) (*answer, error) {
+	if err := s.dir.Permit(c, c.caller, c.route.Action, c.identityRef().ResourceID()); err != nil {
+		return nil, err
+	}
 	_, err := s.dir.Identity(c, c.caller, c.identityRef())
 	return found(struct {
 		TotalCount int      `json:"totalCount"`

@@ -46,8 +46,13 @@ func (s *Surface) listProviders(c *call) (*answer, error) {
 	return whole(each(namespaces, c.wireProvider)), nil
 }
 
-// getProvider also answers a registration, of which there is nothing to do.
+// getProvider also answers a registration, of which there is nothing to do but to ask for the right.
 func (s *Surface) getProvider(c *call) (*answer, error) {
+	if c.r.Method == http.MethodPost {
+		if err := s.dir.Permit(c, c.caller, c.route.Action, c.subscription.Scope()); err != nil {
+			return nil, err
+		}
+	}
 	i := slices.IndexFunc(namespaces, func(n namespace) bool { return same(c.args["namespace"], n.name) })
 	if i < 0 {
 		return nil, refuse(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%s' is invalid.", clip(c.args["namespace"]))

@@ -31,7 +31,7 @@ func samples(w *world) map[string]struct{ body, may string } {
 		"GET /subscriptions/{subscription}/locations":                       {may: "+"},
 		"GET /subscriptions/{subscription}/providers":                       {may: "+"},
 		"GET /subscriptions/{subscription}/providers/{namespace}":           {may: "+"},
-		"POST /subscriptions/{subscription}/providers/{namespace}/register": {may: "+"},
+		"POST /subscriptions/{subscription}/providers/{namespace}/register": {may: "owner"},
 
 		"GET /subscriptions/{subscription}/resourceGroups": {may: "+"},
 		"HEAD " + group:   {may: read},
@@ -47,7 +47,7 @@ func samples(w *world) map[string]struct{ body, may string } {
 		"PUT " + identity:                                     {`{"location":"local"}`, write},
 		"PATCH " + identity:                                   {`{"tags":{"a":"b"}}`, write},
 		"DELETE " + identity:                                  {may: write},
-		"POST " + identity + "/listAssociatedResources":       {may: read},
+		"POST " + identity + "/listAssociatedResources":       {may: write},
 
 		"GET " + credentials:                      {may: read},
 		"GET " + credentials + "/{credential}":    {may: read},
