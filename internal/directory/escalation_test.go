@@ -15,6 +15,7 @@ import (
 // TestEscalation tries to come by rights that only administrators give. Every
 // attempt is refused, leaves no event and changes nothing.
 func TestEscalation(t *testing.T) {
+	der := selfSigned(t, "mine")
 	each(t, func(w *world) {
 		sub := "/subscriptions/" + w.subscription
 		g := w.group("g")
@@ -80,6 +81,16 @@ func TestEscalation(t *testing.T) {
 				add(name+"secret", func() error {
 					_, _, err := w.dir.AddSecret(w.ctx(), by.Caller, target.ref(), directory.NewSecret{})
 					return err
+				})
+				add(name+"secret of the service principal", func() error {
+					_, _, err := w.dir.AddPrincipalSecret(w.ctx(), by.Caller, directory.Ref{AppID: target.app.AppID}, directory.NewSecret{})
+					return err
+				})
+				add(name+"remove a secret of the service principal", func() error {
+					return w.dir.RemovePrincipalSecret(w.ctx(), by.Caller, directory.Ref{AppID: target.app.AppID}, target.app.Secrets[0].ID)
+				})
+				add(name+"certificate of the service principal", func() error {
+					return w.dir.UpdateServicePrincipal(w.ctx(), by.Caller, directory.Ref{AppID: target.app.AppID}, directory.PrincipalEdit{Certificates: &[]directory.Certificate{{DER: der}}})
 				})
 				add(name+"remove secret", func() error { return w.dir.RemoveSecret(w.ctx(), by.Caller, target.ref(), target.app.Secrets[0].ID) })
 				add(name+"credential", func() error { return none(w.dir.AddCredential(w.ctx(), by.Caller, target.parent(), spec("mine"))) })
