@@ -50,7 +50,7 @@ func applicationObject(a directory.Application, domain, createdAt string) object
 		{"api", extras["api"].render(withTokenVersion(a.Extra["api"], a.TokenVersion))},
 		{"appRoles", appRoles(a.AppRoles)},
 		{"info", extra("info")},
-		{"keyCredentials", []object{}},
+		{"keyCredentials", keyObjects(a.Certificates)},
 		{"parentalControlSettings", extra("parentalControlSettings")},
 		{"passwordCredentials", passwords(a.Secrets)},
 		{"publicClient", extra("publicClient")},
@@ -59,6 +59,8 @@ func applicationObject(a directory.Application, domain, createdAt string) object
 		{"verifiedPublisher", noPublisher},
 		{"web", extra("web")},
 		{"spa", extra("spa")},
+		{"nativeAuthenticationApisEnabled", extra("nativeAuthenticationApisEnabled")},
+		{"oauth2RequirePostResponse", extra("oauth2RequirePostResponse")},
 	}
 }
 
@@ -83,8 +85,11 @@ func appRoles(list []directory.AppRole) []object {
 	return shown
 }
 
-// applicationBody is what a caller writes of an application.
+// applicationBody is what a caller writes of an application. Its ids may be
+// sent back as they were read; there is only one that each can be.
 type applicationBody struct {
+	ID             opt[string]        `name:"id"`
+	AppID          opt[string]        `name:"appId"`
 	DisplayName    opt[string]        `name:"displayName"`
 	Description    opt[string]        `name:"description"`
 	Notes          opt[string]        `name:"notes"`
@@ -95,8 +100,11 @@ type applicationBody struct {
 	AppRoles       opt[[]appRoleBody] `name:"appRoles"`
 	Owners         opt[[]string]      `name:"owners@odata.bind"`
 
-	passwords json.RawMessage            // only to be refused
-	extra     map[string]json.RawMessage // by name in extras
+	Keys      opt[[]json.RawMessage] `name:"keyCredentials"`
+	Passwords opt[[]json.RawMessage] `name:"passwordCredentials"`
+
+	certificates []directory.Certificate    // of Keys
+	extra        map[string]json.RawMessage // by name in extras
 }
 
 type appRoleBody struct {
@@ -126,7 +134,7 @@ func (t *truth) UnmarshalJSON(data []byte) error {
 
 // The members that Graph itself sets.
 var applicationReadOnly = []string{
-	"id", "appId", "applicationTemplateId", "certification", "createdByAppId", "createdDateTime", "deletedDateTime",
+	"applicationTemplateId", "certification", "createdByAppId", "createdDateTime", "deletedDateTime",
 	"disabledByMicrosoftStatus", "publisherDomain", "verifiedPublisher",
 }
 
@@ -138,15 +146,9 @@ func (b *applicationBody) member(name string, value json.RawMessage) error {
 			b.extra = map[string]json.RawMessage{}
 		}
 		b.extra[name] = value
-	case name == "passwordCredentials":
-		b.passwords = value
 	case slices.Contains(applicationReadOnly, name):
 		if string(value) != "null" {
-			return requestBad("Property '%s' is read-only and cannot be set.", name)
-		}
-	case name == "keyCredentials":
-		if !isEmpty(value) {
-			return requestBad("keyCredentials cannot be set: this server takes no certificates. Use a federated identity credential, or addPassword.")
+			return setReadOnly(name)
 		}
 	case name == "federatedIdentityCredentials":
 		if !isEmpty(value) {
@@ -160,8 +162,8 @@ func (b *applicationBody) member(name string, value json.RawMessage) error {
 
 var signInAudiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
 
-// check refuses what cannot be judged by the domain. caller is its object id.
-func (b *applicationBody) check(caller string) error {
+// check refuses what cannot be judged by the domain.
+func (b *applicationBody) check() (err error) {
 	switch {
 	case b.DisplayName.set && b.DisplayName.value == "":
 		return required("Application", "displayName")
@@ -174,18 +176,20 @@ func (b *applicationBody) check(caller string) error {
 			return invalidValue("Application", "appRoles", "allowedMemberTypes holds User, Application or both")
 		}
 	}
-	for _, owner := range b.Owners.value {
-		if id := owner[strings.LastIndex(owner, "/")+1:]; !strings.EqualFold(id, caller) {
-			return requestBad("The owner of an application is who creates it: '%s' cannot be bound.", owner)
-		}
-	}
-	return nil
+	b.certificates, err = readKeys(b.Keys)
+	return err
 }
 
 // apply writes the body over an application.
 func (b *applicationBody) apply(a *directory.Application) error {
-	if b.passwords != nil && string(b.passwords) != "null" && (!isEmpty(b.passwords) || len(a.Secrets) > 0) {
-		return requestBad("passwordCredentials cannot be set: use addPassword and removePassword.")
+	switch {
+	case b.ID.given() && !strings.EqualFold(b.ID.value, a.ID):
+		return setReadOnly("id")
+	case b.AppID.given() && !strings.EqualFold(b.AppID.value, a.AppID):
+		return setReadOnly("appId")
+	}
+	if b.Keys.given() {
+		a.Certificates = b.certificates
 	}
 	for _, m := range []struct {
 		from opt[string]
@@ -226,7 +230,7 @@ func (b *applicationBody) applyExtra(a *directory.Application) error {
 		if name == "api" {
 			old = withTokenVersion(old, a.TokenVersion)
 		}
-		merged, err := extras[name].merge(name, old, b.extra[name])
+		merged, err := extras[name].merge("Application", name, old, b.extra[name])
 		if err != nil {
 			return err
 		}
@@ -254,7 +258,12 @@ func (c *call) fetchApplications() (fetch[directory.Application], error) {
 
 // showApplication shows one that was read.
 func (c *call) showApplication(a directory.Application) object {
-	return applicationObject(a, c.tenant.Domain, readAt(a.CreatedAt))
+	return c.showApplicationAt(a, readAt(a.CreatedAt))
+}
+
+func (c *call) showApplicationAt(a directory.Application, createdAt string) object {
+	a.Certificates = c.shownKeys(a.Certificates)
+	return applicationObject(a, c.tenant.Domain, createdAt)
 }
 
 func (c *call) listApplications() (answer, error) {
@@ -272,28 +281,40 @@ func (c *call) getApplication() (answer, error) {
 }
 
 func (c *call) createApplication(b applicationBody) (answer, error) {
-	if err := b.check(c.caller.PrincipalID); err != nil {
+	if err := b.check(); err != nil {
 		return answer{}, err
 	}
 	if b.DisplayName.value == "" {
 		return answer{}, required("Application", "displayName")
 	}
 	var a directory.Application
-	if err := b.apply(&a); err != nil {
+	err := b.apply(&a)
+	if err == nil {
+		a.Secrets, err = firstPasswords(b.Passwords)
+	}
+	if err == nil {
+		a.Owners, err = boundOwners(b.Owners)
+	}
+	if err != nil {
 		return answer{}, err
 	}
-	a, err := c.Directory.CreateApplication(c, c.caller, a)
-	return c.created(applicationSet, applicationObject(a, c.tenant.Domain, madeAt(a.CreatedAt)), "directoryObjects/"+a.ID+"/Microsoft.DirectoryServices.Application", err)
+	a, err = c.Directory.CreateApplication(c, c.caller, a)
+	return c.created(applicationSet, c.showApplicationAt(a, madeAt(a.CreatedAt)), "directoryObjects/"+a.ID+"/Microsoft.DirectoryServices.Application", err)
 }
 
 // updateApplication changes an application, or upserts one by its uniqueName
 // (https://learn.microsoft.com/graph/api/application-upsert).
 func (c *call) updateApplication(b applicationBody) (answer, error) {
-	if err := b.check(c.caller.PrincipalID); err != nil {
+	if err := b.check(); err != nil {
 		return answer{}, err
 	}
 	update := func() error {
-		_, err := c.Directory.UpdateApplication(c, c.caller, c.ref, b.apply)
+		_, err := c.Directory.UpdateApplication(c, c.caller, c.ref, func(a *directory.Application) error {
+			if err := checkUnbound(b.Owners, b.Passwords, a.Secrets); err != nil {
+				return err
+			}
+			return b.apply(a)
+		})
 		return err
 	}
 	if c.ref.UniqueName == "" {

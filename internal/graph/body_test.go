@@ -76,7 +76,7 @@ func FuzzBody(f *testing.F) {
 			return
 		}
 		var a directory.Application
-		if b.check("") != nil || b.apply(&a) != nil {
+		if b.check() != nil || b.apply(&a) != nil {
 			return
 		}
 		if text, err := encode(applicationObject(a, "", "")); err != nil || !json.Valid(text) {

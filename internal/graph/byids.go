@@ -50,8 +50,8 @@ func (c *call) getByIDs(b byIDsBody) (answer, error) {
 	if err := c.checkSelect(slices.Concat(typedNames, applicationNames)); err != nil {
 		return answer{}, err
 	}
-	if _, err := c.Directory.Applications(c, c.caller, directory.Filter{}, directory.Page{Limit: 1}); err != nil {
-		return answer{}, err // a caller that may see nothing at all
+	if err := c.mayRead(); err != nil {
+		return answer{}, err
 	}
 	value, seen := []object{}, map[string]bool{}
 	for _, id := range b.ids {
@@ -77,11 +77,27 @@ func (c *call) getByIDs(b byIDsBody) (answer, error) {
 	return answer{body: object{{"@odata.context", c.context(context)}, {"value", value}}}, nil
 }
 
+// readObject reads the service principal or application that the path names by its id alone.
+func (c *call) readObject() (object, error) {
+	ref := directory.Ref{ID: c.keys[objectParam].text}
+	p, err := c.Directory.ServicePrincipal(c, c.caller, ref)
+	if !is(err, directory.NotFound, directory.PrincipalObject) {
+		return typedPrincipal(c.showPrincipal(p)), err
+	}
+	a, err := c.Directory.Application(c, c.caller, ref)
+	return typedApplication(c.showApplication(a)), err
+}
+
+func (c *call) getObject() (answer, error) {
+	o, err := c.readObject()
+	return c.one(directoryObjectSet, o, err)
+}
+
 func (c *call) byID(id string, b byIDsBody) (object, error) {
 	if b.wants("servicePrincipal") {
 		p, err := c.Directory.ServicePrincipal(c, c.caller, directory.Ref{ID: id})
 		if err == nil {
-			return typedPrincipal(p), nil
+			return typedPrincipal(c.showPrincipal(p)), nil
 		}
 		if !unseen(err) {
 			return nil, err

@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"crypto/x509/pkix"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -96,6 +98,14 @@ func TestCatalogue(t *testing.T) {
 	w.do(admin, "POST", grants, role(graph.AppRoles[0].ID)).is(201)
 	with := func(name string, value any) m { b := trust("new"); b[name] = value; return b }
 	subject := trust("main")["subject"].(string)
+	der, other := w.certificate(pkix.Name{CommonName: "one"}), w.certificate(pkix.Name{CommonName: "two"})
+	w.do(admin, "PATCH", app, m{"keyCredentials": []m{azKey(firstKey, der)}}).is(204)
+	keyed := make([]m, 101)
+	for i := range keyed {
+		keyed[i] = m{"key": base64.StdEncoding.EncodeToString(der)}
+	}
+	late := azKey(secondKey, der)
+	late["endDateTime"] = "2100-01-01T00:00:00Z"
 
 	const (
 		gone    = "NotFound "
@@ -136,7 +146,7 @@ func TestCatalogue(t *testing.T) {
 		{"", admin, "POST", "/applications", m{"nonsense": 1}, 400, wrong, "Invalid property 'nonsense'."},
 		{broken + "ApplicationObject", admin, "POST", "/applications", m{"displayName": "x\x00"}, 400, wrong, "Invalid value specified for property 'displayName' of resource 'Application'. Holds a control character."},
 		{clashes + "ApplicationObject", admin, "POST", app + "/owners/$ref", m{"@odata.id": base + "/v1.0/directoryObjects/" + w.callers[admin].PrincipalID}, 400, wrong, "One or more added object references already exist for the following modified properties: 'owners'."},
-		{clashes + "ApplicationObject", admin, "POST", "/applications", m{"displayName": "x", "uniqueName": "taken"}, 409, key, "Another object with the same value for property uniqueName already exists."},
+		{clashes + "ApplicationObject", admin, "POST", "/applications", m{"displayName": "x", "uniqueName": "taken"}, 400, wrong, "Another object with the same value for property uniqueName already exists."},
 		{fixed + "ApplicationObject", admin, "PATCH", app, m{"uniqueName": "x"}, 400, wrong, "Property 'uniqueName' of resource 'Application' cannot be changed."},
 		{broken + "PrincipalObject", admin, "POST", "/servicePrincipals", m{"appId": nowhere}, 400, wrong, "The appId '" + nowhere + "' of the service principal does not reference a valid application object."},
 		{clashes + "PrincipalObject", admin, "POST", "/servicePrincipals", m{"appId": appID}, 409, key, "The service principal cannot be created, updated, or restored because the service principal name " + appID + " is already in use."},
@@ -144,12 +154,22 @@ func TestCatalogue(t *testing.T) {
 		{fixed + "PrincipalObject", admin, "DELETE", "/servicePrincipals/" + identity.PrincipalID, nil, 400, wrong, "Property 'servicePrincipalType' of resource 'ServicePrincipal' cannot be changed. The service principal of a managed identity is deleted with the identity."},
 		{broken + "SecretObject", admin, "POST", app + "/addPassword", m{"passwordCredential": m{"endDateTime": "2000-01-01T00:00:00Z"}}, 400, wrong, "Invalid value specified for property 'endDateTime' of resource 'PasswordCredential'. Must be after startDateTime."},
 		{gone + "SecretObject", admin, "POST", app + "/removePassword", m{"keyId": nowhere}, 400, wrong, "No password credential found with keyId '" + nowhere + "'."},
-		{many + "SecretObject", admin, "POST", "/applications/" + secretive + "/addPassword", m{}, 400, wrong, "An application can have at most 100 password credentials. Remove one that is no longer used."},
+		{many + "SecretObject", admin, "POST", "/applications/" + secretive + "/addPassword", m{}, 400, wrong, "An application or service principal can have at most 100 password credentials. Remove one that is no longer used."},
+		{broken + "CertificateObject", admin, "PATCH", app, m{"keyCredentials": []m{{"key": "AAAA"}}}, 400, wrong, "Invalid value specified for property 'key' of resource 'KeyCredential'. Is not an X.509 certificate in DER."},
+		{broken + "CertificateObject", admin, "PATCH", "/servicePrincipals/" + sp, m{"keyCredentials": []m{late}}, 400, "KeyCredentialsInvalidEndDate", "Key credential end date is invalid. It is after …, when the certificate expires."},
+		{fixed + "CertificateObject", admin, "PATCH", app, m{"keyCredentials": []m{azKey(firstKey, other)}}, 400, wrong, "Property 'key' of resource 'KeyCredential' cannot be changed."},
+		{many + "CertificateObject", admin, "PATCH", app, m{"keyCredentials": keyed}, 400, wrong, "An application or service principal can have at most 100 key credentials. Remove one that is no longer used."},
+		{fixed + "PrincipalObject", admin, "POST", "/servicePrincipals/" + identity.PrincipalID + "/addPassword", m{}, 400, wrong, "Property 'servicePrincipalType' of resource 'ServicePrincipal' cannot be changed. A managed identity has no secrets and no certificates."},
+		{clashes + "PrincipalObject", admin, "POST", "/servicePrincipals/" + sp + "/owners/$ref", m{"@odata.id": base + "/v1.0/directoryObjects/" + w.callers[admin].PrincipalID}, 400, wrong, "One or more added object references already exist for the following modified properties: 'owners'."},
+		{"", admin, "GET", "/users/someone@example.com", nil, 404, "Request_ResourceNotFound", "Resource 'someone@example.com" + notThere},
+		{"", admin, "POST", "/users", m{"userPrincipalName": "x"}, 400, wrong, "A user cannot be created: …"},
+		{"", admin, "POST", "/groups", m{"displayName": "x"}, 400, wrong, "A group cannot be created: …"},
+		{"", admin, "POST", "/oauth2PermissionGrants", m{"clientId": sp}, 400, wrong, "A delegated permission cannot be granted: …"},
 		{clashes + "GrantObject", admin, "POST", grants, role(graph.AppRoles[0].ID), 400, wrong, "Permission being assigned already exists on the object"},
 		{broken + "GrantObject", admin, "POST", grants, role(nowhere), 400, wrong, "Permission being assigned was not found on application"},
 		{gone + "GrantObject", admin, "DELETE", grants + "/" + nowhere, nil, 404, "Request_ResourceNotFound", "Resource '" + nowhere + notThere},
 
-		{"", admin, "GET", "/applications?$search=x", nil, 400, "Request_UnsupportedQuery", "…"},
+		{"", admin, "GET", "/applications?$search=%22displayName:x%22", nil, 400, "Request_UnsupportedQuery", "Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'"},
 		{"", admin, "PUT", app, nil, 405, wrong, "Specified HTTP method is not allowed for the request target."},
 		{"", admin, "POST", "/applications", `{"displayName":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "Request_EntityTooLarge", "…"},
 		{"", "broken", "GET", app, nil, 500, "InternalServerError", "The server has failed. Its log says more under the request id."},

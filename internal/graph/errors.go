@@ -127,7 +127,7 @@ func domainFault(e *directory.Error) *fault {
 		if e.Object == directory.SecretObject {
 			return requestBad("No password credential found with keyId '%s'.", e.ID)
 		}
-		return faultf(http.StatusNotFound, "Request_ResourceNotFound", "Resource '%s' does not exist or one of its queried reference-property objects are not present.", e.ID)
+		return faultf(http.StatusNotFound, "Request_ResourceNotFound", notThereText, e.ID)
 	case directory.Exists:
 		return existsFault(e)
 	case directory.Invalid:
@@ -154,6 +154,8 @@ func domainFault(e *directory.Error) *fault {
 	return faultf(http.StatusInternalServerError, "InternalServerError", "The server has failed. Its log says more under the request id.")
 }
 
+const notThereText = "Resource '%s' does not exist or one of its queried reference-property objects are not present."
+
 // sameKey is Graph's code for a second object with the value of a key.
 const sameKey = "Request_MultipleObjectsWithSameKeyValue"
 
@@ -163,18 +165,16 @@ func existsFault(e *directory.Error) *fault {
 		return invalidCredential("The combination of issuer and subject must be unique for the application. Issuer %s and Subject: %s already exist.", e.Spec.Issuer, e.Spec.Subject).about("Subject", e.Spec.Subject)
 	case e.Object == directory.CredentialObject:
 		return faultf(http.StatusConflict, sameKey, "FederatedIdentityCredential with name %s already exists.", e.ID)
+	case e.Field == "owners":
+		return requestBad("One or more added object references already exist for the following modified properties: 'owners'.")
 	case e.Object == directory.PrincipalObject:
 		return faultf(http.StatusConflict, sameKey, "The service principal cannot be created, updated, or restored because the service principal name %s is already in use.", e.ID)
 	case e.Object == directory.GrantObject:
 		return requestBad("Permission being assigned already exists on the object")
-	case e.Object == directory.ApplicationObject && e.Field == "owners":
-		return requestBad("One or more added object references already exist for the following modified properties: 'owners'.")
-	case e.Object == directory.ApplicationObject && e.Field == "identifierUris":
-		f := requestBad("Another object with the same value for property %s already exists.", e.Field)
-		f.details = []detail{{"ObjectConflict", f.message, e.Field}}
-		return f
 	}
-	return faultf(http.StatusConflict, sameKey, "Another object with the same value for property %s already exists.", e.Field)
+	f := requestBad("Another object with the same value for property %s already exists.", e.Field)
+	f.details = []detail{{"ObjectConflict", f.message, e.Field}}
+	return f
 }
 
 func invalidFault(e *directory.Error) *fault {
@@ -191,6 +191,8 @@ func invalidFault(e *directory.Error) *fault {
 		return noApplication(e.Detail)
 	case e.Object == directory.GrantObject:
 		return requestBad("Permission being assigned was not found on application")
+	case e.Object == directory.CertificateObject && e.Field == "endDateTime":
+		return faultf(http.StatusBadRequest, "KeyCredentialsInvalidEndDate", "Key credential end date is invalid. It %s.", e.Detail)
 	}
 	return invalidValue(typeName(e.Object), e.Field, e.Detail)
 }
@@ -210,6 +212,10 @@ func invalidValue(resource, property, why string) *fault {
 	return f
 }
 
+func setReadOnly(property string) *fault {
+	return requestBad("Property '%s' is read-only and cannot be set.", property)
+}
+
 func required(resource, property string) *fault {
 	return requestBad("A value is required for property '%s' of resource '%s'.", property, resource)
 }
@@ -218,7 +224,11 @@ func limitFault(e *directory.Error) *fault {
 	if e.Object == directory.CredentialObject {
 		return invalidCredential("An application can have at most %d federated identity credentials. Remove one that is no longer used, or raise the limit of the tenant.", e.Limit)
 	}
-	return requestBad("An application can have at most %d password credentials. Remove one that is no longer used.", e.Limit)
+	kind := "password"
+	if e.Object == directory.CertificateObject {
+		kind = "key"
+	}
+	return requestBad("An application or service principal can have at most %d %s credentials. Remove one that is no longer used.", e.Limit, kind)
 }
 
 func invalidCredential(format string, args ...any) *fault {
@@ -241,6 +251,8 @@ func typeName(o directory.Object) string {
 		return "FederatedIdentityCredential"
 	case directory.SecretObject:
 		return "PasswordCredential"
+	case directory.CertificateObject:
+		return "KeyCredential"
 	case directory.GrantObject:
 		return "AppRoleAssignment"
 	}

@@ -53,6 +53,8 @@ var extras = map[string]shape{
 	"tokenEncryptionKeyId":              someText,
 	"samlMetadataUrl":                   someText,
 	"defaultRedirectUri":                someText,
+	"nativeAuthenticationApisEnabled":   someText,
+	"oauth2RequirePostResponse":         no,
 	"optionalClaims":                    someObject,
 	"requestSignatureVerification":      someObject,
 	"servicePrincipalLockConfiguration": someObject,
@@ -90,32 +92,43 @@ var extras = map[string]shape{
 	}},
 }
 
-// merge checks what was sent and puts it over what is there. nil means the default.
-func (s shape) merge(name string, old, sent json.RawMessage) (json.RawMessage, error) {
+// principalExtras are those of a service principal, none of which is a record
+// (https://learn.microsoft.com/graph/api/resources/serviceprincipal).
+var principalExtras = map[string]shape{
+	"alternativeNames":           someTexts,
+	"description":                someText,
+	"loginUrl":                   someText,
+	"notes":                      someText,
+	"notificationEmailAddresses": someTexts,
+	"preferredSingleSignOnMode":  someText,
+	"samlSingleSignOnSettings":   someObject,
+}
+
+// merge checks what was sent of a resource and puts it over what is there. nil means the default.
+func (s shape) merge(resource, name string, old, sent json.RawMessage) (json.RawMessage, error) {
 	if string(sent) == "null" {
 		return nil, nil
 	}
-	wrong := invalidValue("Application", name, "")
 	switch s.kind {
 	case readOnly:
-		return nil, requestBad("Property '%s' is read-only and cannot be set.", name)
+		return nil, setReadOnly(name)
 	case record:
-		return s.mergeRecord(name, old, sent)
+		return s.mergeRecord(resource, name, old, sent)
 	}
 	into := map[kind]any{
 		text: new(string), flag: new(bool), number: new(float64), texts: new([]string),
 		objects: new([]map[string]json.RawMessage), document: new(map[string]json.RawMessage),
 	}[s.kind]
 	if strictjson.Decode(sent, into) != nil {
-		return nil, wrong
+		return nil, invalidValue(resource, name, "")
 	}
 	return sent, nil
 }
 
-func (s shape) mergeRecord(name string, old, sent json.RawMessage) (json.RawMessage, error) {
+func (s shape) mergeRecord(resource, name string, old, sent json.RawMessage) (json.RawMessage, error) {
 	o, err := strictjson.ParseOuter(sent)
 	if err != nil {
-		return nil, invalidValue("Application", name, "")
+		return nil, invalidValue(resource, name, "")
 	}
 	merged := map[string]json.RawMessage{}
 	if old != nil {
@@ -129,7 +142,7 @@ func (s shape) mergeRecord(name string, old, sent json.RawMessage) (json.RawMess
 			continue
 		}
 		delete(o, m.name)
-		if value, err = m.merge(name+"."+m.name, merged[m.name], value); err != nil {
+		if value, err = m.merge(resource, name+"."+m.name, merged[m.name], value); err != nil {
 			return nil, err
 		}
 		if delete(merged, m.name); value != nil {

@@ -276,9 +276,13 @@ var (
 	byKind          = func(f *directory.Filter) **string { return &f.PrincipalKind }
 )
 
-// filter reads the request's $filter.
+// filter reads the request's $filter and $search.
 func (c *call) filter(known filterable) (directory.Filter, error) {
 	var f directory.Filter
+	var err error
+	if f.NamePart, err = c.search(); err != nil {
+		return f, err
+	}
 	clauses, err := c.clauses()
 	if err != nil {
 		return f, err

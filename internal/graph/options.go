@@ -19,15 +19,18 @@ const (
 	skiptokenOption
 	countOption
 	orderbyOption
+	searchOption
 
-	noOptions   option = 0
-	listOptions        = selectOption | filterOption | topOption | skiptokenOption | countOption | orderbyOption
+	noOptions     option = 0
+	listOptions          = selectOption | filterOption | topOption | skiptokenOption | countOption | orderbyOption
+	searchOptions        = listOptions | searchOption
 )
 
 // options are the query options of a request, read.
 type options struct {
 	given     url.Values // as they came, for the link to the next page
 	filter    string
+	search    string
 	selected  []string
 	top       int // 0: not given
 	skiptoken string
@@ -66,7 +69,7 @@ func parseOptions(raw string, taken option) (options, error) {
 }
 
 func (o *options) set(name, value string, taken option) error {
-	flags := map[string]option{"$select": selectOption, "$filter": filterOption, "$top": topOption, "$skiptoken": skiptokenOption, "$count": countOption, "$orderby": orderbyOption}
+	flags := map[string]option{"$select": selectOption, "$filter": filterOption, "$top": topOption, "$skiptoken": skiptokenOption, "$count": countOption, "$orderby": orderbyOption, "$search": searchOption}
 	if name == "$format" {
 		return nil // JSON is all there is
 	}
@@ -76,6 +79,8 @@ func (o *options) set(name, value string, taken option) error {
 	switch name {
 	case "$filter":
 		o.filter = value
+	case "$search":
+		o.search = value
 	case "$skiptoken":
 		o.skiptoken = value
 	case "$count":
@@ -104,6 +109,11 @@ func (o *options) set(name, value string, taken option) error {
 		o.top = int(n)
 	}
 	return nil
+}
+
+// selects says whether a member was asked for by its name.
+func (o options) selects(name string) bool {
+	return slices.ContainsFunc(o.selected, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 // projection is how a context says which members were selected.

@@ -17,15 +17,15 @@ type Sealer interface {
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
 }
 
-// list is what a page token belongs to: one tenant's answer to one path and filter.
+// list is what a page token belongs to: one tenant's answer to one path, filter and search.
 func (c *call) list() []byte {
-	parts := []string{"graph page", c.caller.TenantID, c.route.Pattern, c.options.filter}
+	parts := []string{"graph page", c.caller.TenantID, c.route.Pattern, c.options.filter, c.options.search}
 	for parameter, s := range c.keys {
 		if parameter != version {
 			parts = append(parts, parameter+s.key+"="+s.text)
 		}
 	}
-	slices.Sort(parts[4:])
+	slices.Sort(parts[5:])
 	return []byte(strings.Join(parts, "\x00"))
 }
 

@@ -142,7 +142,7 @@ func TestQueryOptions(t *testing.T) {
 		{"$count=yes", "BadRequest", "Invalid value 'yes' for $count query option found. Valid values are 'true' and 'false'."},
 		{"$skip=1", "Request_UnsupportedQuery", "The query option '$skip' is not supported for this resource."},
 		{"$expand=owners", "Request_UnsupportedQuery", "The query option '$expand' is not supported for this resource."},
-		{"$search=%22x%22", "Request_UnsupportedQuery", "The query option '$search' is not supported for this resource."},
+		{"$search=%22displayName:x%22", "Request_UnsupportedQuery", "Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'"},
 		{"$orderby=name;drop%20table%20fic", "BadRequest", "The query string cannot be read."},
 		{"$orderby=displayName%20desc", "Request_UnsupportedQuery", "Lists are sorted by displayName; the sort order 'displayName desc' is not supported."},
 		{"$select=secretText", "BadRequest", "Parsing OData Select and Expand failed: Could not find a property named 'secretText' on the resource."},

@@ -16,6 +16,7 @@ type target struct {
 	app, appID, fic, sp, secret, resource, grant string
 	owner                                        string // who is to be made an owner
 	restorable, purgeable                        string // deleted applications
+	spSecret                                     string
 }
 
 func (w *world) target(as, name string) target {
@@ -25,6 +26,7 @@ func (w *world) target(as, name string) target {
 	t.fic = w.credential(as, t.app, "fic")
 	t.sp = w.do(as, "POST", "/servicePrincipals", m{"appId": t.appID}).is(201).str("id")
 	t.secret = w.do(as, "POST", "/applications/"+t.app+"/addPassword", nil).is(200).str("keyId")
+	t.spSecret = w.do(as, "POST", "/servicePrincipals/"+t.sp+"/addPassword", nil).is(200).str("keyId")
 	t.resource = w.do(admin, "GET", "/servicePrincipals(appId='"+roles.GraphAppID+"')", nil).is(200).str("id")
 	t.owner = w.callers[nobody].PrincipalID
 	for _, id := range []*string{&t.restorable, &t.purgeable} {
@@ -37,7 +39,8 @@ func (w *world) target(as, name string) target {
 
 // request is how each route is called on a target: a path and a body that is good.
 func (t target) request(r Route) (path string, body any) {
-	path = strings.NewReplacer("/{version}", "", application, t.app, principal, t.sp, credentials, t.fic, assignment, t.grant, ownerParam, t.owner, deletedItem, t.restorable).Replace(r.Pattern)
+	path = strings.NewReplacer("/{version}", "", application, t.app, principal, t.sp, credentials, t.fic, assignment, t.grant, ownerParam, t.owner, deletedItem, t.restorable,
+		objectParam, t.sp, absent, nowhere, absentOne, t.sp).Replace(r.Pattern)
 	grant := m{"principalId": t.sp, "resourceId": t.resource, "appRoleId": "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30"}
 	switch r.Action {
 	case "applications.create":
@@ -60,7 +63,13 @@ func (t target) request(r Route) (path string, body any) {
 		path = strings.Replace(path, t.sp, t.resource, 1)
 		grant["appRoleId"] = "18a4783c-866b-4cc7-a460-3d5e5662c884"
 		body = grant
-	case "owners.add":
+	case "servicePrincipals.removePassword":
+		body = m{"keyId": t.spSecret}
+	case "directoryObjects.checkMemberGroups":
+		body = m{"groupIds": []string{nowhere}}
+	case "directoryObjects.getMemberGroups":
+		body = m{"securityEnabledOnly": false}
+	case "owners.add", "servicePrincipalOwners.add":
 		body = m{"@odata.id": base + "/v1.0/directoryObjects/" + t.owner}
 	case "deletedItems.purge":
 		path = strings.Replace(path, t.restorable, t.purgeable, 1)
@@ -113,6 +122,45 @@ func testRights(t *testing.T, w *world) {
 		"me.get":                              {400, 400, 400, 400, 400, 400},
 		"organization.list":                   {200, 200, 200, 200, 200, 200},
 		"directoryObjects.getByIds":           {403, 200, 200, 200, 200, 200},
+
+		"servicePrincipals.addPassword":      {403, 403, 403, 404, 200, 200},
+		"servicePrincipals.removePassword":   {403, 403, 403, 404, 204, 204},
+		"servicePrincipalOwners.list":        {403, 200, 403, 404, 200, 200},
+		"servicePrincipalOwners.add":         {403, 403, 403, 404, 204, 204},
+		"servicePrincipalOwners.remove":      {403, 403, 403, 404, 204, 204},
+		"deletedItems.listServicePrincipals": {403, 200, 200, 200, 200, 200},
+		"deletedItems.listUsers":             {403, 200, 200, 200, 200, 200},
+		"deletedItems.listGroups":            {403, 200, 200, 200, 200, 200},
+		"directoryObjects.get":               {403, 200, 403, 404, 200, 200},
+		"directoryObjects.checkMemberGroups": {403, 200, 403, 404, 200, 200},
+		"directoryObjects.getMemberGroups":   {403, 200, 403, 404, 200, 200},
+
+		// There are none of these, and nobody who may make one.
+		"users.list":                    {403, 200, 200, 200, 200, 200},
+		"users.count":                   {403, 200, 200, 200, 200, 200},
+		"users.create":                  {400, 400, 400, 400, 400, 400},
+		"users.get":                     {403, 404, 404, 404, 404, 404},
+		"users.update":                  {403, 404, 404, 404, 404, 404},
+		"users.delete":                  {403, 404, 404, 404, 404, 404},
+		"users.getMemberGroups":         {403, 404, 404, 404, 404, 404},
+		"groups.list":                   {403, 200, 200, 200, 200, 200},
+		"groups.count":                  {403, 200, 200, 200, 200, 200},
+		"groups.create":                 {400, 400, 400, 400, 400, 400},
+		"groups.get":                    {403, 404, 404, 404, 404, 404},
+		"groups.update":                 {403, 404, 404, 404, 404, 404},
+		"groups.delete":                 {403, 404, 404, 404, 404, 404},
+		"groups.getMemberGroups":        {403, 404, 404, 404, 404, 404},
+		"groups.listMembers":            {403, 404, 404, 404, 404, 404},
+		"groups.addMember":              {403, 404, 404, 404, 404, 404},
+		"groups.removeMember":           {403, 404, 404, 404, 404, 404},
+		"groups.listOwners":             {403, 404, 404, 404, 404, 404},
+		"groups.addOwner":               {403, 404, 404, 404, 404, 404},
+		"groups.removeOwner":            {403, 404, 404, 404, 404, 404},
+		"oauth2PermissionGrants.list":   {403, 200, 200, 200, 200, 200},
+		"oauth2PermissionGrants.create": {400, 400, 400, 400, 400, 400},
+		"oauth2PermissionGrants.get":    {403, 404, 404, 404, 404, 404},
+		"oauth2PermissionGrants.update": {403, 404, 404, 404, 404, 404},
+		"oauth2PermissionGrants.delete": {403, 404, 404, 404, 404, 404},
 	}
 	routes := w.surface.Routes()
 	slices.SortStableFunc(routes, func(a, b Route) int { return deletes(a) - deletes(b) })

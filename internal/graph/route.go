@@ -28,6 +28,9 @@ const (
 	assignment  = "{assignment}"
 	ownerParam  = "{owner}"
 	deletedItem = "{deletedItem}"
+	objectParam = "{object}"
+	absent      = "{absent}" // a user, a group or a consent
+	absentOne   = "{member}" // of a group
 )
 
 var alternateKeys = map[string][]string{
@@ -45,13 +48,19 @@ const (
 	onePrincipal    = thePrincipals + "/" + principal
 	theDeleted      = "/{version}/directory/deletedItems"
 	oneDeleted      = theDeleted + "/" + deletedItem
+	oneObject       = "/{version}/directoryObjects/" + objectParam
+	theUsers        = "/{version}/users"
+	oneUser         = theUsers + "/" + absent
+	theGroups       = "/{version}/groups"
+	oneGroup        = theGroups + "/" + absent
+	theConsents     = "/{version}/oauth2PermissionGrants"
 )
 
 // routes is the only list of what there is: requests are dispatched from it.
 var routes = []route{
-	{Route{"GET", theApplications, "applications.list"}, listOptions, (*call).listApplications},
+	{Route{"GET", theApplications, "applications.list"}, searchOptions, (*call).listApplications},
 	{Route{"POST", theApplications, "applications.create"}, noOptions, write((*call).createApplication)},
-	{Route{"GET", theApplications + "/$count", "applications.count"}, filterOption, (*call).countApplications},
+	{Route{"GET", theApplications + "/$count", "applications.count"}, filterOption | searchOption, (*call).countApplications},
 	{Route{"GET", oneApplication, "applications.get"}, selectOption, (*call).getApplication},
 	{Route{"PATCH", oneApplication, "applications.update"}, noOptions, write((*call).updateApplication)},
 	{Route{"DELETE", oneApplication, "applications.delete"}, noOptions, (*call).deleteApplication},
@@ -69,12 +78,19 @@ var routes = []route{
 	{Route{"PATCH", oneCredential, "federatedIdentityCredentials.update"}, noOptions, write((*call).updateCredential)},
 	{Route{"DELETE", oneCredential, "federatedIdentityCredentials.delete"}, noOptions, (*call).deleteCredential},
 
-	{Route{"GET", thePrincipals, "servicePrincipals.list"}, listOptions, (*call).listPrincipals},
+	{Route{"GET", thePrincipals, "servicePrincipals.list"}, searchOptions, (*call).listPrincipals},
 	{Route{"POST", thePrincipals, "servicePrincipals.create"}, noOptions, write((*call).createPrincipal)},
-	{Route{"GET", thePrincipals + "/$count", "servicePrincipals.count"}, filterOption, (*call).countPrincipals},
+	{Route{"GET", thePrincipals + "/$count", "servicePrincipals.count"}, filterOption | searchOption, (*call).countPrincipals},
 	{Route{"GET", onePrincipal, "servicePrincipals.get"}, selectOption, (*call).getPrincipal},
 	{Route{"PATCH", onePrincipal, "servicePrincipals.update"}, noOptions, write((*call).updatePrincipal)},
 	{Route{"DELETE", onePrincipal, "servicePrincipals.delete"}, noOptions, (*call).deletePrincipal},
+
+	{Route{"POST", onePrincipal + "/addPassword", "servicePrincipals.addPassword"}, noOptions, write((*call).addPassword)},
+	{Route{"POST", onePrincipal + "/removePassword", "servicePrincipals.removePassword"}, noOptions, write((*call).removePassword)},
+
+	{Route{"GET", onePrincipal + "/owners", "servicePrincipalOwners.list"}, listOptions, (*call).listPrincipalOwners},
+	{Route{"POST", onePrincipal + "/owners/$ref", "servicePrincipalOwners.add"}, noOptions, write((*call).addPrincipalOwner)},
+	{Route{"DELETE", onePrincipal + "/owners/" + ownerParam + "/$ref", "servicePrincipalOwners.remove"}, noOptions, (*call).removePrincipalOwner},
 
 	{Route{"GET", onePrincipal + "/appRoleAssignments", "appRoleAssignments.list"}, listOptions, (*call).listGrants},
 	{Route{"POST", onePrincipal + "/appRoleAssignments", "appRoleAssignments.create"}, noOptions, write((*call).createGrant)},
@@ -83,7 +99,10 @@ var routes = []route{
 	{Route{"POST", onePrincipal + "/appRoleAssignedTo", "appRoleAssignedTo.create"}, noOptions, write((*call).createGrantOf)},
 	{Route{"DELETE", onePrincipal + "/appRoleAssignedTo/" + assignment, "appRoleAssignedTo.delete"}, noOptions, (*call).deleteGrant},
 
-	{Route{"GET", theDeleted + "/microsoft.graph.application", "deletedItems.list"}, listOptions, (*call).listDeleted},
+	{Route{"GET", theDeleted + "/microsoft.graph.application", "deletedItems.list"}, searchOptions, (*call).listDeleted},
+	{Route{"GET", theDeleted + "/microsoft.graph.servicePrincipal", "deletedItems.listServicePrincipals"}, searchOptions, (*call).listDeletedPrincipals},
+	{Route{"GET", theDeleted + "/microsoft.graph.user", "deletedItems.listUsers"}, searchOptions, (*call).listNobody},
+	{Route{"GET", theDeleted + "/microsoft.graph.group", "deletedItems.listGroups"}, searchOptions, (*call).listNobody},
 	{Route{"GET", oneDeleted, "deletedItems.get"}, selectOption, (*call).getDeleted},
 	{Route{"POST", oneDeleted + "/restore", "deletedItems.restore"}, noOptions, (*call).restoreDeleted},
 	{Route{"DELETE", oneDeleted, "deletedItems.purge"}, noOptions, (*call).purgeDeleted},
@@ -91,6 +110,37 @@ var routes = []route{
 	{Route{"GET", "/{version}/me", "me.get"}, selectOption, (*call).getMe},
 	{Route{"GET", "/{version}/organization", "organization.list"}, listOptions, (*call).listOrganizations},
 	{Route{"POST", "/{version}/directoryObjects/getByIds", "directoryObjects.getByIds"}, selectOption, write((*call).getByIDs)},
+	{Route{"GET", oneObject, "directoryObjects.get"}, selectOption, (*call).getObject},
+	{Route{"POST", oneObject + "/checkMemberGroups", "directoryObjects.checkMemberGroups"}, noOptions, write((*call).memberGroups)},
+	{Route{"POST", oneObject + "/getMemberGroups", "directoryObjects.getMemberGroups"}, noOptions, write((*call).memberGroups)},
+
+	{Route{"GET", theUsers, "users.list"}, searchOptions, (*call).listNobody},
+	{Route{"POST", theUsers, "users.create"}, noOptions, (*call).createUser},
+	{Route{"GET", theUsers + "/$count", "users.count"}, filterOption | searchOption, (*call).countNobody},
+	{Route{"GET", oneUser, "users.get"}, selectOption, (*call).noSuchOne},
+	{Route{"PATCH", oneUser, "users.update"}, noOptions, (*call).noSuchOne},
+	{Route{"DELETE", oneUser, "users.delete"}, noOptions, (*call).noSuchOne},
+	{Route{"POST", oneUser + "/getMemberGroups", "users.getMemberGroups"}, noOptions, (*call).noSuchOne},
+
+	{Route{"GET", theGroups, "groups.list"}, searchOptions, (*call).listNobody},
+	{Route{"POST", theGroups, "groups.create"}, noOptions, (*call).createGroup},
+	{Route{"GET", theGroups + "/$count", "groups.count"}, filterOption | searchOption, (*call).countNobody},
+	{Route{"GET", oneGroup, "groups.get"}, selectOption, (*call).noSuchOne},
+	{Route{"PATCH", oneGroup, "groups.update"}, noOptions, (*call).noSuchOne},
+	{Route{"DELETE", oneGroup, "groups.delete"}, noOptions, (*call).noSuchOne},
+	{Route{"POST", oneGroup + "/getMemberGroups", "groups.getMemberGroups"}, noOptions, (*call).noSuchOne},
+	{Route{"GET", oneGroup + "/members", "groups.listMembers"}, listOptions, (*call).noSuchOne},
+	{Route{"POST", oneGroup + "/members/$ref", "groups.addMember"}, noOptions, (*call).noSuchOne},
+	{Route{"DELETE", oneGroup + "/members/" + absentOne + "/$ref", "groups.removeMember"}, noOptions, (*call).noSuchOne},
+	{Route{"GET", oneGroup + "/owners", "groups.listOwners"}, listOptions, (*call).noSuchOne},
+	{Route{"POST", oneGroup + "/owners/$ref", "groups.addOwner"}, noOptions, (*call).noSuchOne},
+	{Route{"DELETE", oneGroup + "/owners/" + absentOne + "/$ref", "groups.removeOwner"}, noOptions, (*call).noSuchOne},
+
+	{Route{"GET", theConsents, "oauth2PermissionGrants.list"}, listOptions, (*call).listNobody},
+	{Route{"POST", theConsents, "oauth2PermissionGrants.create"}, noOptions, (*call).createConsent},
+	{Route{"GET", theConsents + "/" + absent, "oauth2PermissionGrants.get"}, selectOption, (*call).noSuchOne},
+	{Route{"PATCH", theConsents + "/" + absent, "oauth2PermissionGrants.update"}, noOptions, (*call).noSuchOne},
+	{Route{"DELETE", theConsents + "/" + absent, "oauth2PermissionGrants.delete"}, noOptions, (*call).noSuchOne},
 }
 
 // Routes lists the operations of the surface.
@@ -175,7 +225,7 @@ func checkKeys(keys map[string]segment) error {
 // named returns the application or service principal that the path names, if
 // it names one, and checks what else can only be an id.
 func (c *call) named() (directory.Ref, error) {
-	for _, parameter := range []string{ownerParam, deletedItem} {
+	for _, parameter := range []string{ownerParam, deletedItem, objectParam} {
 		if s, ok := c.keys[parameter]; ok && !directory.IsID(s.text) {
 			return directory.Ref{}, requestBad("Invalid object identifier '%s'.", s.text)
 		}

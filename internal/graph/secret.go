@@ -24,7 +24,7 @@ func passwordObject(s directory.Secret, text string) object {
 func passwords(list []directory.Secret) []object {
 	shown := make([]object, 0, len(list))
 	for _, s := range list {
-		shown = append(shown, passwordObject(s, ""))
+		shown = append(shown, passwordObject(s, s.Text))
 	}
 	return shown
 }
@@ -55,6 +55,35 @@ func (*passwordBody) member(name string, value json.RawMessage) error {
 	return errUnknown
 }
 
+// addSecret and removeSecret are of the application or of the service principal in the path.
+func (c *call) addSecret(n directory.NewSecret) (directory.Secret, string, error) {
+	if c.keys[principal].text != "" {
+		return c.Directory.AddPrincipalSecret(c, c.caller, c.ref, n)
+	}
+	return c.Directory.AddSecret(c, c.caller, c.ref, n)
+}
+
+func (c *call) removeSecret(id string) error {
+	if c.keys[principal].text != "" {
+		return c.Directory.RemovePrincipalSecret(c, c.caller, c.ref, id)
+	}
+	return c.Directory.RemoveSecret(c, c.caller, c.ref, id)
+}
+
+// firstPasswords reads the secrets with which an application is made
+// (https://learn.microsoft.com/graph/api/application-post-applications, example 2).
+func firstPasswords(sent opt[[]json.RawMessage]) ([]directory.Secret, error) {
+	var list []directory.Secret
+	for _, raw := range sent.value {
+		var p passwordBody
+		if err := decode(raw, &p); err != nil {
+			return nil, err
+		}
+		list = append(list, directory.Secret{DisplayName: p.DisplayName.value, Start: p.StartDateTime.value, End: p.EndDateTime.value})
+	}
+	return list, nil
+}
+
 func (c *call) addPassword(b addPasswordBody) (answer, error) {
 	var p passwordBody
 	if b.PasswordCredential.given() {
@@ -62,7 +91,7 @@ func (c *call) addPassword(b addPasswordBody) (answer, error) {
 			return answer{}, err
 		}
 	}
-	secret, text, err := c.Directory.AddSecret(c, c.caller, c.ref, directory.NewSecret{DisplayName: p.DisplayName.value, Start: p.StartDateTime.value, End: p.EndDateTime.value})
+	secret, text, err := c.addSecret(directory.NewSecret{DisplayName: p.DisplayName.value, Start: p.StartDateTime.value, End: p.EndDateTime.value})
 	if err != nil {
 		return answer{}, err
 	}
@@ -77,5 +106,5 @@ func (c *call) removePassword(b removePasswordBody) (answer, error) {
 	if !directory.IsID(b.KeyID.value) {
 		return answer{}, invalidValue("PasswordCredential", "keyId", "a GUID is required")
 	}
-	return noContent(c.Directory.RemoveSecret(c, c.caller, c.ref, strings.ToLower(b.KeyID.value)))
+	return noContent(c.removeSecret(strings.ToLower(b.KeyID.value)))
 }

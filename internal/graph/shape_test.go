@@ -37,7 +37,7 @@ const applicationWire = `"id":"ID","deletedDateTime":null,"appId":"APPID","appli
 	"parentalControlSettings":{"countriesBlockedForMinors":[],"legalAgeGroupRule":"Allow"},"passwordCredentials":[],"publicClient":{"redirectUris":[]},
 	"requiredResourceAccess":[],"servicePrincipalLockConfiguration":null,"verifiedPublisher":{"displayName":null,"verifiedPublisherId":null,"addedDateTime":null},
 	"web":{"homePageUrl":null,"logoutUrl":null,"redirectUris":[],"implicitGrantSettings":{"enableAccessTokenIssuance":false,"enableIdTokenIssuance":false},"redirectUriSettings":[]},
-	"spa":{"redirectUris":[]}}`
+	"spa":{"redirectUris":[]},"nativeAuthenticationApisEnabled":null,"oauth2RequirePostResponse":false}`
 
 func TestApplicationOnTheWire(t *testing.T) {
 	w := newWorld(t)
