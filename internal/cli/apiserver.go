@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,8 +25,12 @@ func openAPIServer(kubeconfig, context string) (*apiServer, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	rules.WarnIfAllMissing = false
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
+	file := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+	config, err := file.ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
+		if raw, _ := file.RawConfig(); len(raw.Contexts) > 0 {
+			return nil, fmt.Errorf("read the kubeconfig: the context %q names no cluster in it", cmp.Or(context, raw.CurrentContext))
+		}
 		return nil, hint(errors.New("no cluster is known: there is no kubeconfig, and this is no pod"), "--kubeconfig FILE names one")
 	}
 	if err != nil {
