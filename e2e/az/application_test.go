@@ -60,6 +60,15 @@ func TestApplications(t *testing.T) {
 	p.out(`az ad app credential delete --id $APPLICATION --key-id $KEY`)
 	q.refused(1, "AADSTS7000215: ", `az login --service-principal -u $APPLICATION -p $SECRET --tenant $TENANT --allow-no-subscriptions`)
 
+	// those of its service principal
+	p.keep("SECRET", `az ad sp credential reset --id $PRINCIPAL --display-name third --query password -o tsv`)
+	q.export("SECRET", p.env["SECRET"])
+	q.out(`az login --service-principal -u $APPLICATION -p $SECRET --tenant $TENANT --allow-no-subscriptions`)
+	p.keep("KEY", `az ad sp credential list --id $PRINCIPAL --query '[].keyId' -o tsv`)
+	p.out(`az ad sp credential delete --id $PRINCIPAL --key-id $KEY`)
+	q.refused(1, "AADSTS7000215: ", `az login --service-principal -u $APPLICATION -p $SECRET --tenant $TENANT --allow-no-subscriptions`)
+	p.prints(p.env["ADMINISTRATOR"], `az ad sp owner list --id $PRINCIPAL --query '[].id' -o tsv`)
+
 	// deleted, restored, deleted for good
 	p.out(`az ad sp delete --id $PRINCIPAL`)
 	p.refused(3, "does not exist", `az ad sp show --id $PRINCIPAL`)

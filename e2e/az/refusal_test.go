@@ -28,7 +28,7 @@ func TestRefusals(t *testing.T) {
 		{1, "The subject must not be empty", credential + `'{"name":"second","issuer":"https://oidc.example.org","audiences":["a"]}'`},
 		{1, ".*audience", credential + `'{"name":"second","issuer":"https://oidc.example.org","subject":"s","audiences":[]}'`},
 		{1, "Empty Payload", credential + `'{}'`},
-		{1, "Resource not found for the segment 'users'", `az ad user list`},
+		{3, "Resource 'nobody@example.org' does not exist", `az ad user show --id nobody@example.org`},
 		{1, "/me request is only valid with delegated authentication flow", `az ad signed-in-user show`},
 		{3, "Service principal 'nope' doesn't exist|.*nope", `az ad sp show --id nope`},
 		{1, "Bad Request.*BadRequest", `az rest --url "$ENTENTE_URL/v1.0/nope"`},

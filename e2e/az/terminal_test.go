@@ -45,6 +45,7 @@ func open(t *testing.T, s *testkit.Service) *terminal {
 		"AZURE_CORE_COLLECT_TELEMETRY":        "0",
 		"AZURE_CORE_NO_COLOR":                 "1",
 		"AZURE_CORE_USE_MSAL_HTTP_CACHE":      "0", // or a refusal is told again for a minute, without asking
+		"PYTHONDONTWRITEBYTECODE":             "1",
 		"AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no",
 
 		"ENTENTE_DATA_DIR": s.Dir,
