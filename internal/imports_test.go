@@ -24,13 +24,14 @@ var rooms = map[string]struct {
 		"client", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer",
 	}},
 	"internal/server": {may: []string{
-		"internal/token", "internal/graph", "internal/arm", "internal/seed", "internal/manifest", "internal/exchange", "internal/directory", "internal/issuer",
+		"internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/seed", "internal/manifest", "internal/exchange", "internal/directory", "internal/issuer",
 		"internal/keys", "internal/signin", "internal/credential", "internal/roles", "internal/db",
 	}},
 	"internal/seed":        {may: []string{"internal/manifest", "internal/directory", "internal/credential", "internal/roles"}, never: []string{"net/http"}},
 	"internal/token":       {may: []string{"internal/exchange", "internal/keys", "internal/directory", "internal/strictjson"}},
 	"internal/graph":       {may: []string{"internal/directory", "internal/signin", "internal/credential", "internal/roles", "internal/strictjson"}},
 	"internal/arm":         {may: []string{"internal/directory", "internal/signin", "internal/credential", "internal/roles", "internal/strictjson"}},
+	"internal/hosted":      {may: []string{"internal/directory"}},
 	"internal/exchange":    {may: []string{"internal/directory", "internal/issuer", "internal/keys", "internal/credential"}},
 	"internal/directory":   {may: []string{"internal/credential", "internal/roles", "internal/rsakey", "internal/db"}},
 	"internal/issuer":      {may: []string{"internal/db", "internal/rsakey", "internal/strictjson"}},
@@ -49,7 +50,7 @@ var rooms = map[string]struct {
 // directly are imports that only some rooms may have themselves.
 var directly = map[string][]string{
 	"database/sql": {"internal/db", "internal/directory", "internal/issuer", "internal/keys", "internal/signin"},
-	"net/http":     {"internal/server", "internal/token", "internal/graph", "internal/arm", "internal/issuer", "internal/localissuer", "internal/cli", "client"},
+	"net/http":     {"internal/server", "internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/issuer", "internal/localissuer", "internal/cli", "client"},
 }
 
 // pkg is what go list tells of a package.

@@ -8,10 +8,11 @@ import (
 
 // The surfaces, as metrics and events name them.
 const (
-	tokenSurface = "token"
-	graphSurface = "graph"
-	armSurface   = "arm"
-	rootSurface  = "root"
+	tokenSurface  = "token"
+	graphSurface  = "graph"
+	armSurface    = "arm"
+	hostedSurface = "hosted"
+	rootSurface   = "root"
 )
 
 // surfaceOf decides by the first segment of the path, without case as ARM's
@@ -26,6 +27,8 @@ func (s *Service) surfaceOf(r *http.Request) string {
 		return graphSurface
 	case "subscriptions", "providers", "tenants", "metadata":
 		return armSurface
+	case "oic":
+		return hostedSurface
 	}
 	return tokenSurface
 }
@@ -36,6 +39,12 @@ func (s *Service) dispatch(w http.ResponseWriter, r *http.Request, surface strin
 		s.graph.ServeHTTP(w, r)
 	case armSurface:
 		s.arm.ServeHTTP(w, r)
+	case hostedSurface:
+		if !s.limit.allow(addressIn(r.Context())) {
+			s.hosted.TooMany(w)
+			return
+		}
+		s.hosted.ServeHTTP(w, r)
 	case tokenSurface:
 		if !s.limit.allow(addressIn(r.Context())) {
 			s.token.TooMany(w, r)

@@ -26,6 +26,7 @@ import (
 	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/exchange"
 	"github.com/entente-id/entente/internal/graph"
+	"github.com/entente-id/entente/internal/hosted"
 	"github.com/entente-id/entente/internal/issuer"
 	"github.com/entente-id/entente/internal/keys"
 	"github.com/entente-id/entente/internal/manifest"
@@ -52,6 +53,7 @@ type Service struct {
 	token     *token.Surface
 	graph     *graph.Surface
 	arm       *arm.Surface
+	hosted    *hosted.Surface
 
 	seal          keys.Sealer
 	seed          *manifest.Manifest // nil: none
@@ -147,7 +149,7 @@ func (s *Service) openRooms(ctx context.Context) (err error) {
 	if s.db, err = db.Open(ctx, c.database()); err != nil {
 		return err
 	}
-	s.directory = &directory.Directory{DB: s.db, Clock: c.Clock, Log: s.log}
+	s.directory = &directory.Directory{DB: s.db, Clock: c.Clock, Log: s.log, IssuerURL: c.IssuerURL}
 	if s.seal, err = s.sealer(); err != nil {
 		return err
 	}
@@ -229,6 +231,7 @@ func (s *Service) openSurfaces() error {
 		Directory: s.directory, SignIns: s.signIns, Caller: s.caller, Base: base, Note: note, Log: s.log,
 		SigningKeys: signingKeys{s.keys, s.directory}, CheckKeySet: checkKeySet, Tenant: s.tenantOf, Seal: s.seal,
 	})
+	s.hosted = hosted.New(hosted.Config{Directory: s.directory, Note: note, Log: s.log})
 	return nil
 }
 
