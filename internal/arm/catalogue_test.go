@@ -17,20 +17,23 @@ import (
 
 // notOfARM are the errors of the directory that no request of Resource Manager's meets.
 var notOfARM = map[string]string{
-	"Exists ApplicationObject":    "applications are Graph's",
-	"Exists GrantObject":          "app role assignments are Graph's",
-	"Exists PrincipalObject":      "service principals are Graph's",
-	"Immutable ApplicationObject": "applications are Graph's",
-	"Immutable CredentialObject":  "the name is in the path",
-	"Immutable PrincipalObject":   "service principals are Graph's",
-	"Invalid ApplicationObject":   "applications are Graph's",
-	"Invalid GrantObject":         "app role assignments are Graph's",
-	"Invalid PrincipalObject":     "service principals are Graph's",
-	"Invalid SecretObject":        "client secrets are Graph's",
-	"LimitReached SecretObject":   "client secrets are Graph's",
-	"NotFound ApplicationObject":  "applications are Graph's",
-	"NotFound GrantObject":        "app role assignments are Graph's",
-	"NotFound SecretObject":       "client secrets are Graph's",
+	"Exists ApplicationObject":       "applications are Graph's",
+	"Exists GrantObject":             "app role assignments are Graph's",
+	"Exists PrincipalObject":         "service principals are Graph's",
+	"Immutable CertificateObject":    "certificates are Graph's",
+	"Invalid CertificateObject":      "certificates are Graph's",
+	"LimitReached CertificateObject": "certificates are Graph's",
+	"Immutable ApplicationObject":    "applications are Graph's",
+	"Immutable CredentialObject":     "the name is in the path",
+	"Immutable PrincipalObject":      "service principals are Graph's",
+	"Invalid ApplicationObject":      "applications are Graph's",
+	"Invalid GrantObject":            "app role assignments are Graph's",
+	"Invalid PrincipalObject":        "service principals are Graph's",
+	"Invalid SecretObject":           "client secrets are Graph's",
+	"LimitReached SecretObject":      "client secrets are Graph's",
+	"NotFound ApplicationObject":     "applications are Graph's",
+	"NotFound GrantObject":           "app role assignments are Graph's",
+	"NotFound SecretObject":          "client secrets are Graph's",
 }
 
 // neverTold are the codes and refusals of Azure for credentials that are known
@@ -70,6 +73,11 @@ func TestCatalogue(t *testing.T) {
 	assign := func(definition, principal string) string {
 		return fmt.Sprintf(`{"properties":{"roleDefinitionId":"%s%s%s","principalId":"%s"}}`, sub, definitionPath, definition, principal)
 	}
+	w.ok("admin", "PUT", clusters+"/kept", registering("https://kept.example", "KeySet"))
+	w.ok("admin", "PUT", clusters+"/used", hosting)
+	used, err := w.dir.Cluster(t.Context(), w.principals["admin"], directory.ClusterRef{SubscriptionID: testSubscription, Group: "rg", Name: "used"})
+	w.must(err)
+	w.ok("admin", "PUT", fics+"used", strings.Replace(ficBody, "https://issuer.example/t1/", used.Issuer.URL, 1))
 	nobody := w.principals["nobody"].PrincipalID
 	fic := func(audiences string) string {
 		return `{"properties":{"issuer":"https://x.example/","subject":"s","audiences":` + audiences + `}}`
@@ -99,6 +107,14 @@ func TestCatalogue(t *testing.T) {
 		{"NotFound RoleDefinitionObject", "admin", "PUT", inGroup + assignmentPath + nowhere, assign(nowhere, nobody), 404, "RoleDefinitionDoesNotExist", "The specified role definition with ID '" + nowhere + "' does not exist."},
 		{"NotFound PrincipalObject", "admin", "PUT", inGroup + assignmentPath + nowhere, assign(roles.Reader, nowhere), 400, "PrincipalNotFound", "Principal " + nowhere + " does not exist in the directory " + testTenant + ". Check that you have the correct principal ID. If you are creating this principal and then immediately assigning a role, this error might be related to a replication delay. In this case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype"},
 		{"Forbidden PrincipalObject", "reader", "PUT", ide, `{"location":"local"}`, 403, "AuthorizationFailed", "The client '" + w.principals["reader"].AppID + "' with object id '" + w.principals["reader"].PrincipalID + "' does not have authorization to perform action 'Microsoft.ManagedIdentity/userAssignedIdentities/write' over scope '" + ideID + "' or the scope is invalid. If access was recently granted, please refresh your credentials."},
+
+		{"NotFound ClusterObject", "admin", "GET", clu + "2", "", 404, "ResourceNotFound", "The Resource 'Microsoft.ContainerService/managedClusters/clu2' under resource group 'rg' was not found." + more},
+		{"Invalid ClusterObject", "admin", "PUT", clusters + "/a-", `{"location":"local"}`, 400, "InvalidResourceName", "The name of the cluster is not valid: …."},
+		{"Invalid ClusterObject", "admin", "PUT", clusters + "/new", `{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true}}}`, 400, "OperationNotAllowed", "This service keeps a registry of Kubernetes clusters and runs none: it must be told which issuer the cluster has. To register a cluster that runs elsewhere, use 'entente cluster register new --resource-group rg' with '--issuer URL' for the issuer that it has, or with '--hosted' for one that is published here."},
+		{"Immutable ClusterObject", "admin", "PUT", clu, `{"location":"eastus"}`, 409, "InvalidResourceLocation", "The resource 'clu' already exists in location 'local' in resource group 'rg'. A resource with the same name cannot be created in another location. Please select a new resource name."},
+		{"Exists ClusterObject", "admin", "PUT", clusters + "/new", registering("https://kept.example", "KeySet"), 409, "Conflict", "The cluster 'new' conflicts with another one that has the same issuerURL."},
+		{"InUse ClusterObject", "admin", "DELETE", clusters + "/used", "", 409, "IssuerInUse", "The issuer of the cluster 'used' is named by these federated identity credentials, which must be removed first: ide/used."},
+		{"InUse IssuerObject", "admin", "DELETE", issuers + "/used", "", 409, "IssuerInUse", "The issuer 'used' is in use: It is the hosted issuer of the cluster used, with which it goes."},
 
 		{"Exists AssignmentObject", "admin", "PUT", inGroup + assignmentPath + nowhere, w.assign(roles.Reader, "nobody2"), 409, "RoleAssignmentExists", "The role assignment already exists."},
 		{"Exists IssuerObject", "admin", "PUT", issuers + "/new", `{"properties":{"issuer":"https://issuer.example/prod/"}}`, 409, "Conflict", "The issuer 'new' conflicts with another one that has the same issuer."},

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,8 @@ func (s *Surface) refusal(c *call, err error) *refusal {
 		return exists(e)
 	case directory.Immutable:
 		return immutable(c, e)
+	case directory.InUse:
+		return inUse(e)
 	case directory.LimitReached:
 		return badRequest("The managed identity '%s' has the maximum number of federated identity credentials already: %d.", clip(e.ID), e.Limit)
 	case directory.Invalid:
@@ -117,7 +120,7 @@ func resourceNotFound(kind, name, group string) *refusal {
 }
 
 func (s *Surface) notFound(c *call, e *directory.Error) *refusal {
-	id, group := clip(e.ID), c.args["group"]
+	id, group := clip(e.ID), cmp.Or(c.args["group"], e.Group)
 	switch e.Object {
 	case directory.SubscriptionObject:
 		return refuse(http.StatusNotFound, "SubscriptionNotFound", "The subscription '%s' could not be found.", id)
@@ -136,6 +139,8 @@ func (s *Surface) notFound(c *call, e *directory.Error) *refusal {
 		return refuse(http.StatusNotFound, "RoleDefinitionDoesNotExist", "The specified role definition with ID '%s' does not exist.", id)
 	case directory.PrincipalObject:
 		return badPrincipal(e)
+	case directory.ClusterObject:
+		return resourceNotFound(containerService+"/managedClusters", e.ID, group)
 	case directory.IssuerObject:
 		return resourceNotFound(federation+"/issuers", e.ID, "")
 	case directory.TenantObject:
@@ -183,11 +188,18 @@ func exists(e *directory.Error) *refusal {
 	return r
 }
 
+func inUse(e *directory.Error) *refusal {
+	if e.Object == directory.ClusterObject {
+		return refuse(http.StatusConflict, "IssuerInUse", "The issuer of the cluster '%s' is named by these federated identity credentials, which must be removed first: %s.", clip(e.ID), clip(e.Detail))
+	}
+	return refuse(http.StatusConflict, "IssuerInUse", "The issuer '%s' is in use: %s", clip(e.ID), sentence(e.Detail))
+}
+
 func immutable(c *call, e *directory.Error) *refusal {
 	switch {
 	case e.Object == directory.GroupObject && e.Field == "location":
 		return refuse(http.StatusConflict, "InvalidResourceGroupLocation", "Invalid resource group location. The Resource group already exists in location '%s'.", clip(e.Detail))
-	case e.Object == directory.IdentityObject && e.Field == "location":
+	case e.Field == "location":
 		return refuse(http.StatusConflict, "InvalidResourceLocation", "The resource '%s' already exists in location '%s' in resource group '%s'. A resource with the same name cannot be created in another location. Please select a new resource name.",
 			clip(e.ID), clip(e.Detail), clip(c.args["group"]))
 	}
@@ -200,6 +212,8 @@ func invalid(c *call, e *directory.Error) *refusal {
 		return badRequest("The federated identity credential of the administrator is not valid: %s", sentence(ruleOf(e)))
 	case e.Object == directory.CredentialObject:
 		return invalidCredential(e)
+	case e.Object == directory.ClusterObject && e.Field == "oidcIssuerProfile":
+		return c.notRegistered("it must be told which issuer the cluster has")
 	case e.Field == "location" && e.Detail == "is required":
 		return refuse(http.StatusBadRequest, "LocationRequired", "The location property is required for this definition.")
 	case e.Field == "tags":

@@ -47,6 +47,8 @@ func (b groupBody) tags() map[string]string {
 	return *b.Tags
 }
 
+var errTagWithoutName = refuse(http.StatusBadRequest, "InvalidFilter", "The $filter names a tagValue without its tagName.")
+
 // listGroups lists all, or those that have the tag of the filter.
 func (s *Surface) listGroups(c *call) (*answer, error) {
 	filter, err := c.parseFilter()
@@ -56,7 +58,7 @@ func (s *Surface) listGroups(c *call) (*answer, error) {
 	name, named := filter["tagName eq"]
 	value, valued := filter["tagValue eq"]
 	if valued && !named {
-		return nil, refuse(http.StatusBadRequest, "InvalidFilter", "The $filter names a tagValue without its tagName.")
+		return nil, errTagWithoutName
 	}
 	return list(s, c, func(p directory.Page) (directory.Paged[directory.Group], error) {
 		found, err := s.dir.Groups(c, c.caller, c.subscription.ID, p)

@@ -17,8 +17,10 @@ const (
 
 // splitPath decodes a path once, segment by segment. Slashes in front count as
 // one, since clients join addresses that end in a slash and scopes that are
-// empty; one slash at the end is none. What another reader of the same path
-// could take for other segments is refused.
+// empty; one slash at the end is none. So are two behind a namespace, between
+// which the SDKs' generic clients put the path of a parent, if there is one.
+// What another reader of the same path could take for other segments is
+// refused.
 func splitPath(u *url.URL) ([]string, error) {
 	bad := refuse(http.StatusBadRequest, "InvalidRequestUri", "The path of the request is not valid.")
 	path := u.EscapedPath()
@@ -33,14 +35,17 @@ func splitPath(u *url.URL) ([]string, error) {
 	if len(raw) > maxSegments {
 		return nil, bad
 	}
-	segments := make([]string, len(raw))
+	segments := make([]string, 0, len(raw))
 	for i, text := range raw {
+		if n := len(segments); text == "" && n >= 2 && raw[i-1] != "" && same(segments[n-2], "providers") {
+			continue
+		}
 		segment, err := url.PathUnescape(text)
 		if err != nil || segment == "" || segment == "." || segment == ".." || !utf8.ValidString(segment) ||
 			strings.ContainsAny(segment, `/\;?#`) || strings.ContainsFunc(segment, unicode.IsControl) {
 			return nil, bad
 		}
-		segments[i] = segment
+		segments = append(segments, segment)
 	}
 	return segments, nil
 }
@@ -62,8 +67,8 @@ func scopeOf(segments []string) (scope, subscription string, ok bool) {
 		b.WriteString("/subscriptions/" + subscription)
 		if rest = rest[2:]; len(rest) >= 2 && same(rest[0], "resourceGroups") {
 			word := "resourceGroups"
-			if len(rest) > 3 && same(rest[3], managedIdentity) {
-				word = "resourcegroups" // as everywhere in ids of this provider
+			if len(rest) > 3 && (same(rest[3], managedIdentity) || same(rest[3], containerService)) {
+				word = "resourcegroups" // as everywhere in ids of these providers
 			}
 			b.WriteString("/" + word + "/" + rest[1])
 			rest = rest[2:]

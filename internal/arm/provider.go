@@ -28,9 +28,10 @@ type namespace struct {
 
 // namespaces are what this server has, always registered.
 var namespaces = []namespace{
-	{authorization, []string{"roleAssignments", "roleDefinitions"}},
+	{authorization, []string{"locks", "roleAssignments", "roleDefinitions"}},
+	{containerService, []string{"managedClusters"}},
 	{managedIdentity, []string{"operations", "userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"}},
-	{resources, []string{"locations", "resourceGroups", "subscriptions", "tenants"}},
+	{resources, []string{"deployments", "locations", "resourceGroups", "resources", "subscriptions", "tags", "tenants"}},
 	{federation, []string{"auditEvents", "issuers", "policies", "signIns", "signingKeys", "tenants"}},
 }
 

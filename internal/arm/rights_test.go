@@ -17,12 +17,15 @@ func samples(w *world) map[string]struct{ body, may string } {
 		identities  = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 		identity    = group + identities + "/{identity}"
 		credentials = identity + "/federatedIdentityCredentials"
+		clusters    = "/providers/Microsoft.ContainerService/managedClusters"
+		cluster     = group + clusters + "/{cluster}"
 		ours        = "/providers/Entente.Federation"
 		definitions = "{scope}/providers/Microsoft.Authorization/roleDefinitions"
 		assignments = "{scope}/providers/Microsoft.Authorization/roleAssignments"
 
 		read  = "owner access reader contributor"
 		write = "owner contributor"
+		whole = "owner access reader" // of the subscription
 	)
 	return map[string]struct{ body, may string }{
 		"GET /tenants":                                                      {may: "*"},
@@ -32,6 +35,14 @@ func samples(w *world) map[string]struct{ body, may string } {
 		"GET /subscriptions/{subscription}/providers":                       {may: "+"},
 		"GET /subscriptions/{subscription}/providers/{namespace}":           {may: "+"},
 		"POST /subscriptions/{subscription}/providers/{namespace}/register": {may: "owner"},
+
+		"GET /subscriptions/{subscription}/resources":                                 {may: "+"},
+		"GET " + group + "/resources":                                                 {may: read},
+		"GET /subscriptions/{subscription}/tagNames":                                  {may: whole},
+		"GET /subscriptions/{subscription}/providers/Microsoft.Resources/deployments": {may: whole},
+		"GET " + group + "/providers/Microsoft.Resources/deployments":                 {may: read},
+		"GET {scope}/providers/Microsoft.Authorization/locks":                         {may: read},
+		"GET {scope}/providers/Microsoft.Resources/tags/default":                      {may: read},
 
 		"GET /subscriptions/{subscription}/resourceGroups": {may: "+"},
 		"HEAD " + group:   {may: read},
@@ -53,6 +64,14 @@ func samples(w *world) map[string]struct{ body, may string } {
 		"GET " + credentials + "/{credential}":    {may: read},
 		"PUT " + credentials + "/{credential}":    {ficBody, write},
 		"DELETE " + credentials + "/{credential}": {may: write},
+
+		"GET /subscriptions/{subscription}" + clusters: {may: "+"},
+		"GET " + group + clusters:                      {may: read},
+		"GET " + cluster:                               {may: read},
+		"PUT " + cluster:                               {`{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true}}}`, write},
+		"PATCH " + cluster:                             {`{"tags":{"a":"b"}}`, write},
+		"DELETE " + cluster:                            {may: write},
+		"POST " + cluster + "/updateKeys":              {body: `{"keySet":` + keySet(w.t) + `}`},
 
 		"GET " + definitions:                      {may: "+"},
 		"GET " + definitions + "/{definition}":    {may: "+"},
@@ -79,7 +98,7 @@ func samples(w *world) map[string]struct{ body, may string } {
 
 // arguments are what the samples' paths are filled with.
 var arguments = strings.NewReplacer(
-	"{subscription}", testSubscription, "{group}", "rg", "{identity}", "ide", "{credential}", "fic1", "{namespace}", "Microsoft.ManagedIdentity",
+	"{subscription}", testSubscription, "{group}", "rg", "{identity}", "ide", "{credential}", "fic1", "{cluster}", "clu", "{namespace}", "Microsoft.ManagedIdentity",
 	"{scope}", inGroup, "{definition}", roles.Reader, "{assignment}", sampleAssignment, "{issuer}", "prod", "{tenant}", testTenant,
 )
 

@@ -9,10 +9,11 @@ import (
 
 // The providers.
 const (
-	resources       = "Microsoft.Resources"
-	managedIdentity = "Microsoft.ManagedIdentity"
-	authorization   = "Microsoft.Authorization"
-	federation      = "Entente.Federation"
+	resources        = "Microsoft.Resources"
+	managedIdentity  = "Microsoft.ManagedIdentity"
+	containerService = "Microsoft.ContainerService"
+	authorization    = "Microsoft.Authorization"
+	federation       = "Entente.Federation"
 )
 
 // Route is one operation of the surface.
@@ -55,12 +56,15 @@ func routes() []route {
 		identities   = "/providers/" + managedIdentity + "/userAssignedIdentities"
 		identity     = group + identities + "/{identity}"
 		credentials  = identity + "/federatedIdentityCredentials"
+		clusters     = "/providers/" + containerService + "/managedClusters"
+		cluster      = group + clusters + "/{cluster}"
 		definitions  = "{scope}/providers/" + authorization + "/roleDefinitions"
 		assignments  = "{scope}/providers/" + authorization + "/roleAssignments"
 		ours         = "/providers/" + federation
 
 		onGroups      = resources + "/subscriptions/resourceGroups/"
 		onIdentities  = managedIdentity + "/userAssignedIdentities/"
+		onClusters    = containerService + "/managedClusters/"
 		onCredentials = onIdentities + "federatedIdentityCredentials/"
 	)
 	table := []route{
@@ -75,6 +79,14 @@ func routes() []route {
 		{Route: Route{"POST", subscription + "/providers/{namespace}/register", resources + "/subscriptions/providers/register/action"}, handle: (*Surface).getProvider},
 
 		{Route: Route{"GET", subscription + "/resourceGroups", onGroups + "read"}, handle: (*Surface).listGroups, filters: []string{"tagName eq", "tagValue eq"}},
+		{Route: Route{"GET", subscription + "/resources", resources + "/subscriptions/resources/read"}, handle: (*Surface).listResources, filters: resourceTerms},
+		{Route: Route{"GET", group + "/resources", onGroups + "resources/read"}, handle: (*Surface).listResources, filters: resourceTerms},
+		{Route: Route{"GET", subscription + "/tagNames", resources + "/subscriptions/tagNames/read"}, handle: (*Surface).listNothing},
+		{Route: Route{"GET", subscription + "/providers/" + resources + "/deployments", resources + "/deployments/read"}, handle: (*Surface).listNothing},
+		{Route: Route{"GET", group + "/providers/" + resources + "/deployments", resources + "/deployments/read"}, handle: (*Surface).listNothing},
+		{Route: Route{"GET", "{scope}/providers/" + authorization + "/locks", authorization + "/locks/read"}, handle: (*Surface).listNothing, filters: []string{"atScope()"}},
+		{Route: Route{"GET", "{scope}/providers/" + resources + "/tags/default", resources + "/tags/read"}, handle: (*Surface).getTags},
+
 		{Route: Route{"HEAD", group, onGroups + "read"}, handle: (*Surface).headGroup},
 		{Route: Route{"GET", group, onGroups + "read"}, handle: (*Surface).getGroup},
 		{Route: Route{"PUT", group, onGroups + "write"}, handle: body((*Surface).putGroup)},
@@ -94,6 +106,14 @@ func routes() []route {
 		{Route: Route{"GET", credentials + "/{credential}", onCredentials + "read"}, handle: (*Surface).getCredential},
 		{Route: Route{"PUT", credentials + "/{credential}", onCredentials + "write"}, handle: body((*Surface).putCredential)},
 		{Route: Route{"DELETE", credentials + "/{credential}", onCredentials + "delete"}, handle: (*Surface).deleteCredential},
+
+		{Route: Route{"GET", subscription + clusters, onClusters + "read"}, handle: (*Surface).listClusters},
+		{Route: Route{"GET", group + clusters, onClusters + "read"}, handle: (*Surface).listClusters},
+		{Route: Route{"GET", cluster, onClusters + "read"}, handle: (*Surface).getCluster},
+		{Route: Route{"PUT", cluster, onClusters + "write"}, handle: (*Surface).putCluster},
+		{Route: Route{"PATCH", cluster, onClusters + "write"}, handle: body((*Surface).patchCluster)},
+		{Route: Route{"DELETE", cluster, onClusters + "delete"}, handle: (*Surface).deleteCluster},
+		{Route: Route{"POST", cluster + "/updateKeys", onClusters + "updateKeys/action"}, handle: (*Surface).updateClusterKeys},
 
 		{Route: Route{"GET", definitions, authorization + "/roleDefinitions/read"}, handle: (*Surface).listDefinitions, filters: []string{"roleName eq", "type eq", "atScope()", "atScopeAndBelow()"}},
 		{Route: Route{"GET", definitions + "/{definition}", authorization + "/roleDefinitions/read"}, handle: (*Surface).getDefinition},

@@ -54,7 +54,7 @@ func TestSubscriptionsAndTenants(t *testing.T) {
 		{name: "slash at the end", method: "GET", path: sub + "/", status: 200, want: subscription},
 		{name: "provider", method: "GET", path: sub + "/providers/microsoft.managedidentity?api-version=2021-04-01", status: 200, want: `{"id":"` + sub + `/providers/Microsoft.ManagedIdentity","namespace":"Microsoft.ManagedIdentity","registrationPolicy":"*","registrationState":"Registered","resourceTypes":["*","*",{"resourceType":"userAssignedIdentities/federatedIdentityCredentials","locations":[],"apiVersions":"*","capabilities":"None"}]}`},
 		{name: "register", method: "POST", path: sub + "/providers/Microsoft.ManagedIdentity/register", status: 200, want: `{"id":"*","namespace":"Microsoft.ManagedIdentity","registrationPolicy":"*","registrationState":"Registered","resourceTypes":"*"}`},
-		{name: "providers", method: "GET", path: sub + "/providers", status: 200, want: `{"value":["*","*","*","*"]}`},
+		{name: "providers", method: "GET", path: sub + "/providers", status: 200, want: `{"value":["*","*","*","*","*"]}`},
 		{name: "operations", method: "GET", path: "/providers/Microsoft.ManagedIdentity/operations", status: 200, want: `{"value":["*","*","*","*",{"name":"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/read","display":{"provider":"Microsoft.ManagedIdentity","resource":"Federated Identity Credential","operation":"read","description":"*"}},"*","*"]}`},
 	})
 	r := w.ok("admin", "GET", sub+"/locations?api-version=2019-11-01", "")

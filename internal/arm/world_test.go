@@ -36,6 +36,10 @@ const (
 	ficPath  = ide + "/federatedIdentityCredentials/fic1"
 	ideID    = sub + "/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/ide"
 	ficBody  = `{"properties":{"issuer":"https://issuer.example/t1/","subject":"system:serviceaccount:ns1:sa1","audiences":["api://AzureADTokenExchange"]}}`
+	clusters = inGroup + "/providers/Microsoft.ContainerService/managedClusters"
+	clu      = clusters + "/clu"
+	cluID    = sub + "/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/clu"
+	hosting  = `{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true,"keySource":"Hosted"}}}`
 	issuers  = "/providers/Entente.Federation/issuers"
 	testBase = "https://entente.example:8443"
 )
@@ -74,7 +78,7 @@ const principalHeader = "X-Test-Principal"
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, db: testkit.SQLite(t), principals: map[string]directory.Caller{}}
-	w.dir = &directory.Directory{DB: w.db}
+	w.dir = &directory.Directory{DB: w.db, IssuerURL: testBase}
 	founded, _, err := w.dir.Bootstrap(t.Context(), directory.NewTenant{ID: testTenant, SubscriptionID: testSubscription, DisplayName: "Contoso"})
 	w.must(err)
 	w.principals["admin"] = w.caller(testTenant, founded.AdministratorPrincipalID)
@@ -273,6 +277,7 @@ func (w *world) fixture() {
 	}
 	w.ok("admin", "PUT", ide, `{"location":"local"}`)
 	w.ok("admin", "PUT", ficPath, ficBody)
+	w.ok("admin", "PUT", clu, hosting)
 	w.ok("admin", "PUT", issuers+"/prod", `{"properties":{"issuer":"https://issuer.example/prod/"}}`)
 	w.ok("admin", "PUT", inGroup+assignmentPath+sampleAssignment, w.assign(roles.Reader, "nobody2"))
 }

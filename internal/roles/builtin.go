@@ -215,6 +215,22 @@ var builtIn = []Definition{
 		AssignableScopes: anywhere,
 	},
 	{
+		ID: "ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8", Name: "Azure Kubernetes Service Contributor Role",
+		Description: "Manage clusters. Does not include the keys of their issuers.",
+		Actions: []string{
+			"Microsoft.Authorization/*/read",
+			"Microsoft.ContainerService/locations/*",
+			"Microsoft.ContainerService/managedClusters/*",
+			"Microsoft.ContainerService/managedclustersnapshots/*",
+			"Microsoft.ContainerService/snapshots/*",
+			"Microsoft.Insights/alertRules/*",
+			"Microsoft.Resources/deployments/*",
+			"Microsoft.Resources/subscriptions/resourceGroups/read",
+			"Microsoft.ContainerService/deploymentSafeguards/*",
+		},
+		AssignableScopes: anywhere,
+	},
+	{
 		ID: "3498e952-d568-435e-9b2c-8d77e338d7f7", Name: "Azure Kubernetes Service RBAC Admin",
 		Description: "Manage everything in a cluster or namespace but namespaces and quotas.",
 		Actions:     clusters,

@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// clusterContributor is Azure Kubernetes Service Contributor Role.
+const clusterContributor = "ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8"
+
 func TestAllows(t *testing.T) {
 	custom := func(actions, not string) Definition {
 		return Definition{Actions: strings.Fields(actions), NotActions: strings.Fields(not)}
@@ -55,6 +58,12 @@ func TestAllows(t *testing.T) {
 		{"identity contributor does not assign", byID(ManagedIdentityContributor), assign, false},
 		{"identity operator assigns identities", byID(ManagedIdentityOperator), "Microsoft.ManagedIdentity/userAssignedIdentities/x/assign/action", true},
 		{"identity operator does not write", byID(ManagedIdentityOperator), credentialWrite, false},
+		{"contributor registers clusters", byID(Contributor), "Microsoft.ContainerService/managedClusters/write", true},
+		{"cluster contributor registers clusters", byID(clusterContributor), "Microsoft.ContainerService/managedClusters/write", true},
+		{"cluster contributor has no issuers", byID(clusterContributor), issuerWrite, false},
+		{"cluster user reads clusters", byID("4abbcc35-e782-43d8-92c5-2d3f1bd2253f"), "Microsoft.ContainerService/managedClusters/read", true},
+		{"cluster user registers none", byID("4abbcc35-e782-43d8-92c5-2d3f1bd2253f"), "Microsoft.ContainerService/managedClusters/write", false},
+		{"identity contributor registers no clusters", byID(ManagedIdentityContributor), "Microsoft.ContainerService/managedClusters/write", false},
 		{"federation administrator", byID(FederationAdministrator), issuerWrite, true},
 		{"federation administrator, any case", byID(FederationAdministrator), "entente.federation/Issuers/WRITE", true},
 		{"federation administrator has no resources", byID(FederationAdministrator), identityWrite, false},
