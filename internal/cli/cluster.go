@@ -74,6 +74,14 @@ func (o *clusterOptions) all(cmd *cobra.Command) (*session, string, error) {
 	return s, subscription, s.explain(err)
 }
 
+// explain gives an error about one cluster the hint that mends it.
+func (o *clusterOptions) explain(s *session, err error) error {
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "ResourceNotFound" {
+		return hint(err, "entente cluster list shows which clusters there are")
+	}
+	return s.explain(err)
+}
+
 // clusterObject is a cluster as it is printed.
 type clusterObject struct {
 	client.Cluster
@@ -106,7 +114,7 @@ var clusterView = view[clusterObject]{
 		for n, id := range i.KeyIDs {
 			all = append(all, [2]string{"Key " + strconv.Itoa(n+1), cmp.Or(id, "(without an id)")})
 		}
-		if !i.KeysUpdatedAt.IsZero() {
+		if len(i.KeyIDs) > 0 {
 			all = append(all, [2]string{"Keys updated", i.KeysUpdatedAt.Local().Format("2006-01-02 15:04:05 MST")})
 		}
 		return all
@@ -145,7 +153,7 @@ func newClusterShow() *cobra.Command {
 			}
 			c, err := s.client.Cluster(cmd.Context(), id)
 			if err != nil {
-				return s.explain(err)
+				return o.explain(s, err)
 			}
 			return clusterView.one(cmd.OutOrStdout(), o.output, printable(c))
 		},
@@ -205,7 +213,7 @@ issuer of its own stays.` + connectionHelp,
 			}
 			c, err := s.client.Cluster(cmd.Context(), id)
 			if err != nil {
-				return s.explain(err)
+				return o.explain(s, err)
 			}
 			what := fmt.Sprintf("the cluster %q of %q", c.Name, id.ResourceGroup)
 			if i := c.Issuer; i != nil && i.KeySource == client.HostedKeys {
@@ -240,18 +248,23 @@ issuer of its own stays.` + connectionHelp,
 // confirm asks a person. Where nobody can answer it refuses.
 func confirm(in io.Reader, out io.Writer, question string) error {
 	if !isTerminal(in) {
-		return usage(hint(errors.New("nobody is there to confirm"), "--yes deletes without asking"))
+		return unconfirmed()
 	}
 	fmt.Fprintf(out, "%s (y/N) ", question)
 	answer, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	if err != nil && answer == "" {
+		fmt.Fprintln(out)
+		return unconfirmed()
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil
 	}
 	return errors.New("nothing was deleted")
+}
+
+func unconfirmed() error {
+	return usage(hint(errors.New("nobody is there to confirm"), "--yes deletes without asking"))
 }
 
 // warn tells a person what does not stop a verb.

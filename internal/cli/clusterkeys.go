@@ -118,11 +118,11 @@ func (o *updateKeysOptions) run(cmd *cobra.Command, name string) error {
 	if o.watch {
 		log = log.With("cluster", id.Name, "resource_group", id.ResourceGroup)
 		p.warn = func(format string, args ...any) { log.Warn(fmt.Sprintf(format, args...)) }
-		return s.explain(p.watch(cmd.Context(), log, o.every, pause))
+		return o.explain(s, p.watch(cmd.Context(), log, o.every, pause))
 	}
 	r, err := p.push(cmd.Context())
 	if err != nil {
-		return s.explain(err)
+		return o.explain(s, err)
 	}
 	return o.print(cmd.OutOrStdout(), r)
 }

@@ -138,11 +138,13 @@ func (o *registerOptions) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return s.explain(o.advise(err, id))
 	}
-	if created {
-		fmt.Fprintf(stderr, "registered the cluster %q in %q\n", c.Name, id.ResourceGroup)
-	} else {
-		fmt.Fprintf(stderr, "the cluster %q in %q was there\n", c.Name, id.ResourceGroup)
+	done := "registered"
+	if !created {
+		if done = "updated"; sameIssuer(there.Issuer, c.Issuer) {
+			done = "there was already"
+		}
 	}
+	fmt.Fprintf(stderr, "%s the cluster %q in %q\n", done, c.Name, id.ResourceGroup)
 	if err := clusterView.one(cmd.OutOrStdout(), o.output, printable(c)); err != nil {
 		return err
 	}
@@ -150,6 +152,13 @@ func (o *registerOptions) run(cmd *cobra.Command, name string) error {
 		o.next(cmd, c, id)
 	}
 	return nil
+}
+
+func sameIssuer(a, b *client.ClusterIssuer) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.URL == b.URL && a.KeySource == b.KeySource && a.KeysUpdatedAt.Equal(b.KeysUpdatedAt)
 }
 
 // pretend prints the cluster as it would be.
