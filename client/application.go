@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -15,7 +17,8 @@ type Application struct {
 	AppID           string               `json:"appId"` // client id
 	DisplayName     string               `json:"displayName"`
 	Description     string               `json:"description,omitempty"`
-	UniqueName      string               `json:"uniqueName,omitempty"`
+	Notes           string               `json:"notes,omitempty"`
+	UniqueName      string               `json:"uniqueName,omitempty"` // an alternate key; never changes
 	SignInAudience  string               `json:"signInAudience,omitempty"`
 	IdentifierURIs  []string             `json:"identifierUris,omitempty"`
 	Tags            []string             `json:"tags,omitempty"`
@@ -33,7 +36,7 @@ type API struct {
 // AppRole is a role that an application offers, or Graph's permissions as such.
 type AppRole struct {
 	ID                 string   `json:"id"`
-	Value              string   `json:"value"` // what stands in the token's roles
+	Value              string   `json:"value,omitempty"` // what stands in the token's roles; a role may have none
 	DisplayName        string   `json:"displayName"`
 	Description        string   `json:"description"`
 	AllowedMemberTypes []string `json:"allowedMemberTypes"` // "Application", "User"
@@ -45,6 +48,8 @@ type AppRole struct {
 type ApplicationSpec struct {
 	DisplayName    string    `json:"displayName,omitempty"` // required to create
 	Description    *string   `json:"description,omitempty"`
+	Notes          *string   `json:"notes,omitempty"`
+	UniqueName     string    `json:"uniqueName,omitempty"` // Entente takes it; for Azure see UpsertApplication
 	SignInAudience string    `json:"signInAudience,omitempty"`
 	IdentifierURIs []string  `json:"identifierUris,omitzero"`
 	Tags           []string  `json:"tags,omitzero"`
@@ -89,6 +94,35 @@ func either[T any](ctx context.Context, c *Client, collection, id string) (T, er
 func (c *Client) CreateApplication(ctx context.Context, spec ApplicationSpec) (Application, error) {
 	return post[Application](ctx, c, c.graph, at(applications), spec)
 }
+
+// ApplicationByUniqueName reads an application by its unique name, which is
+// compared exactly.
+func (c *Client) ApplicationByUniqueName(ctx context.Context, uniqueName string) (Application, error) {
+	return get[Application](ctx, c, c.graph, at(applications).key("uniqueName", uniqueName))
+}
+
+// UpsertApplication makes the application with this unique name, or changes the
+// one that is there, and tells which of the two it was. It is the only way to
+// give an application of Azure a unique name
+// (https://learn.microsoft.com/graph/api/application-upsert). The application is
+// returned when it was made.
+func (c *Client) UpsertApplication(ctx context.Context, uniqueName string, spec ApplicationSpec) (_ Application, created bool, _ error) {
+	spec.UniqueName = "" // which is in the path
+	p := at(applications).key("uniqueName", uniqueName)
+	a, err := c.do(ctx, c.graph, call{method: http.MethodPatch, path: p, in: spec, prefer: createIfMissing})
+	if err != nil || a.status != http.StatusCreated {
+		return Application{}, false, err
+	}
+	var made Application
+	if err := json.Unmarshal(a.body, &made); err != nil {
+		return Application{}, true, fmt.Errorf("%s: decoding the answer of PATCH %s: %w", c.graph.name, p.text, err)
+	}
+	return made, true, nil
+}
+
+// createIfMissing makes an update by an alternate key an upsert
+// (https://learn.microsoft.com/graph/api/application-upsert).
+const createIfMissing = "create-if-missing"
 
 // UpdateApplication changes what the specification names. The id is the object id,
 // here and below.

@@ -71,6 +71,12 @@ func TestResources(t *testing.T) {
 			want: made{want, true},
 		},
 		{
+			name:  "no tags for a group",
+			steps: []step{{request: "PATCH " + group + "?api-version=2021-04-01", body: `{"tags":{}}`, answer: groupJSON}},
+			call:  func(ctx context.Context, c *Client) (any, error) { return c.SetResourceGroupTags(ctx, groupID, nil) },
+			want:  want,
+		},
+		{
 			name:  "delete a group at once",
 			steps: []step{{request: "DELETE " + group + "?api-version=2021-04-01"}},
 			call:  func(ctx context.Context, c *Client) (any, error) { return done(c.DeleteResourceGroup(ctx, groupID)) },
@@ -177,6 +183,22 @@ func TestIdentities(t *testing.T) {
 			want:  identity,
 		},
 		{
+			name:  "change",
+			steps: []step{{request: "PATCH " + at + "/ide?api-version=2024-11-30", body: `{"tags":{"a":"b"},"properties":{"isolationScope":"Regional"}}`, answer: strings.Replace(identityJSON, `"properties":{`, `"properties":{"isolationScope":"Regional",`, 1)}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return c.UpdateIdentity(ctx, identityID, IdentityUpdate{Tags: map[string]string{"a": "b"}, IsolationScope: "Regional"})
+			},
+			want: regional(identity),
+		},
+		{
+			name:  "change one thing only",
+			steps: []step{{request: "PATCH " + at + "/ide?api-version=2024-11-30", body: `{"tags":{}}`, answer: identityJSON}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return c.UpdateIdentity(ctx, identityID, IdentityUpdate{Tags: map[string]string{}})
+			},
+			want: identity,
+		},
+		{
 			name:  "list of a group",
 			steps: []step{{request: "GET " + at + "?api-version=2024-11-30", answer: `{"value":[` + identityJSON + `]}`}},
 			call:  func(ctx context.Context, c *Client) (any, error) { return c.Identities(ctx, groupID) },
@@ -246,6 +268,11 @@ func TestIdentities(t *testing.T) {
 	}.run(t)
 }
 
+func regional(m Identity) Identity {
+	m.IsolationScope = "Regional"
+	return m
+}
+
 func TestRoles(t *testing.T) {
 	const reader = "/subscriptions/" + sub + "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	const definitionJSON = `{"id":"` + reader + `","name":"acdd72a7-3385-48ef-bd42-f606fba81ae7","type":"Microsoft.Authorization/roleDefinitions","properties":{"roleName":"Reader","type":"BuiltInRole","description":"Reads.","assignableScopes":["/"],"permissions":[{"actions":["*/read"],"notActions":[],"dataActions":[],"notDataActions":[]}],"createdOn":"2015-02-02T21:55:09.8806423Z"}}`
@@ -255,6 +282,14 @@ func TestRoles(t *testing.T) {
 	const assignmentJSON = `{"id":"` + assignmentID + `","name":"g","type":"Microsoft.Authorization/roleAssignments","properties":{"roleDefinitionId":"` + reader + `","principalId":"p","principalType":"ServicePrincipal","scope":"` + group + `","condition":null,"createdOn":"2026-01-02T03:04:05Z"}}`
 	assignment := RoleAssignment{ID: assignmentID, Name: "g", Scope: group, RoleDefinitionID: reader, PrincipalID: "p", PrincipalType: "ServicePrincipal", CreatedOn: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	methods{
+		{
+			name:  "by its GUID",
+			steps: []step{{request: "GET /subscriptions/" + sub + "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7?api-version=2022-04-01", answer: definitionJSON}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return c.RoleDefinition(ctx, "/subscriptions/"+sub, "acdd72a7-3385-48ef-bd42-f606fba81ae7")
+			},
+			want: definition,
+		},
 		{
 			name:  "by name at the root, without case",
 			steps: []step{{request: "GET /providers/Microsoft.Authorization/roleDefinitions?$filter=roleName%20eq%20%27reader%27&api-version=2022-04-01", answer: `{"value":[` + definitionJSON + `]}`}},

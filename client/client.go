@@ -141,7 +141,7 @@ var successes = map[string][]int{
 	http.MethodDelete: {http.StatusOK, http.StatusNoContent},
 }
 
-// get, put, post and remove are do for what most methods need.
+// get, put, patch, post and remove are do for what most methods need.
 
 func get[T any](ctx context.Context, c *Client, s surface, p path) (out T, err error) {
 	_, err = c.do(ctx, s, call{method: http.MethodGet, path: p, out: &out})
@@ -151,6 +151,11 @@ func get[T any](ctx context.Context, c *Client, s surface, p path) (out T, err e
 func put[T any](ctx context.Context, c *Client, p path, in any) (out T, created bool, err error) {
 	a, err := c.do(ctx, c.arm, call{method: http.MethodPut, path: p, in: in, out: &out})
 	return out, a.status == http.StatusCreated, err
+}
+
+func patch[T any](ctx context.Context, c *Client, p path, in any) (out T, err error) {
+	_, err = c.do(ctx, c.arm, call{method: http.MethodPatch, path: p, in: in, out: &out})
+	return out, err
 }
 
 func post[T any](ctx context.Context, c *Client, s surface, p path, in any) (out T, err error) {

@@ -61,7 +61,7 @@ func (c *Client) UpsertApplicationCredential(ctx context.Context, applicationID 
 		method: http.MethodPatch,
 		path:   credentialsOf(applicationID).key("name", f.Name),
 		in:     in,
-		prefer: "create-if-missing",
+		prefer: createIfMissing,
 	})
 	return a.status == http.StatusCreated, err
 }

@@ -42,13 +42,15 @@ type Issuer struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	IssuerSpec
-	Revision  int64     `json:"revision"` // grows with every edit
+	Implicit  bool      `json:"implicit,omitempty"` // made by a credential that names it, and nothing was set since
+	Revision  int64     `json:"revision"`           // grows with every edit
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 }
 
 type issuerProperties struct {
 	IssuerSpec
+	Implicit  bool      `json:"implicit"`
 	Revision  int64     `json:"revision"`
 	CreatedAt time.Time `json:"createdAt"`
 	UpdatedAt time.Time `json:"updatedAt"`
@@ -56,7 +58,7 @@ type issuerProperties struct {
 
 func issuerOf(r resource[issuerProperties]) Issuer {
 	p := r.Properties
-	return Issuer{ID: r.ID, Name: r.Name, IssuerSpec: p.IssuerSpec, Revision: p.Revision, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+	return Issuer{ID: r.ID, Name: r.Name, IssuerSpec: p.IssuerSpec, Implicit: p.Implicit, Revision: p.Revision, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 
 // Issuers lists the issuers of the caller's tenant.

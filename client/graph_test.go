@@ -68,6 +68,29 @@ func TestApplications(t *testing.T) {
 			want:  application,
 		},
 		{
+			name:  "by unique name",
+			steps: []step{{request: "GET /v1.0/applications(uniqueName='app-65278')", answer: applicationJSON}},
+			call:  func(ctx context.Context, c *Client) (any, error) { return c.ApplicationByUniqueName(ctx, "app-65278") },
+			want:  application,
+		},
+		{
+			name: "make by unique name, as documented",
+			steps: []step{{request: "PATCH /v1.0/applications(uniqueName='app-65278')", header: map[string]string{"Prefer": "create-if-missing"},
+				body: `{"displayName":"app"}`, status: 201, answer: applicationJSON}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return putting(c.UpsertApplication(ctx, "app-65278", ApplicationSpec{DisplayName: "app", UniqueName: "app-65278"}))
+			},
+			want: made{application, true},
+		},
+		{
+			name:  "change by unique name, as documented",
+			steps: []step{{request: "PATCH /v1.0/applications(uniqueName='app-65278')", body: `{"displayName":"app"}`, status: 204}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return putting(c.UpsertApplication(ctx, "app-65278", ApplicationSpec{DisplayName: "app"}))
+			},
+			want: made{Application{}, false},
+		},
+		{
 			name: "by object id",
 			steps: []step{
 				{request: "GET /v1.0/applications(appId='" + objectID + "')", status: 404, answer: notFound},
@@ -164,9 +187,14 @@ func TestServicePrincipals(t *testing.T) {
 			want: ServicePrincipal{ID: "1", AppID: appID},
 		},
 		{
-			name:  "delete",
-			steps: []step{{request: "DELETE /v1.0/servicePrincipals/1", status: 204}},
-			call:  func(ctx context.Context, c *Client) (any, error) { return done(c.DeleteServicePrincipal(ctx, "1")) },
+			name:  "change and delete",
+			steps: []step{{request: "PATCH /v1.0/servicePrincipals/1", body: `{"accountEnabled":false,"tags":[]}`, status: 204}, {request: "DELETE /v1.0/servicePrincipals/1", status: 204}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				if err := c.UpdateServicePrincipal(ctx, "1", ServicePrincipalUpdate{AccountEnabled: new(bool), Tags: []string{}}); err != nil {
+					return nil, err
+				}
+				return done(c.DeleteServicePrincipal(ctx, "1"))
+			},
 		},
 		{
 			name:  "list roles",

@@ -29,25 +29,34 @@ const identities = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 // Identity is a user-assigned managed identity.
 type Identity struct {
-	ID          string            `json:"id"` // resource id; its case is the server's
-	Name        string            `json:"name"`
-	Location    string            `json:"location"`
-	Tags        map[string]string `json:"tags,omitempty"`
-	TenantID    string            `json:"tenantId"`
-	PrincipalID string            `json:"principalId"` // object id of its service principal
-	ClientID    string            `json:"clientId"`
+	ID             string            `json:"id"` // resource id; its case is the server's
+	Name           string            `json:"name"`
+	Location       string            `json:"location"`
+	Tags           map[string]string `json:"tags,omitempty"`
+	TenantID       string            `json:"tenantId"`
+	PrincipalID    string            `json:"principalId"` // object id of its service principal
+	ClientID       string            `json:"clientId"`
+	IsolationScope string            `json:"isolationScope,omitempty"` // "None" or "Regional"; empty means "None"
+}
+
+// IdentityUpdate changes a managed identity: what is zero stays as it is; an empty
+// map that is not nil clears.
+type IdentityUpdate struct {
+	Tags           map[string]string
+	IsolationScope string // "None" or "Regional"
 }
 
 type identityProperties struct {
-	TenantID    string `json:"tenantId"`
-	PrincipalID string `json:"principalId"`
-	ClientID    string `json:"clientId"`
+	TenantID       string `json:"tenantId"`
+	PrincipalID    string `json:"principalId"`
+	ClientID       string `json:"clientId"`
+	IsolationScope string `json:"isolationScope"`
 }
 
 func identityOf(r resource[identityProperties]) Identity {
 	return Identity{
 		ID: r.ID, Name: r.Name, Location: r.Location, Tags: r.Tags,
-		TenantID: r.Properties.TenantID, PrincipalID: r.Properties.PrincipalID, ClientID: r.Properties.ClientID,
+		TenantID: r.Properties.TenantID, PrincipalID: r.Properties.PrincipalID, ClientID: r.Properties.ClientID, IsolationScope: r.Properties.IsolationScope,
 	}
 }
 
@@ -73,6 +82,19 @@ func (c *Client) Identity(ctx context.Context, id IdentityID) (Identity, error) 
 func (c *Client) PutIdentity(ctx context.Context, id IdentityID, spec ResourceSpec) (_ Identity, created bool, _ error) {
 	r, created, err := put[resource[identityProperties]](ctx, c, id.path().param("api-version", identityVersion), spec)
 	return identityOf(r), created, err
+}
+
+// UpdateIdentity changes a managed identity.
+func (c *Client) UpdateIdentity(ctx context.Context, id IdentityID, u IdentityUpdate) (Identity, error) {
+	type properties struct {
+		IsolationScope string `json:"isolationScope,omitempty"`
+	}
+	in := struct {
+		Tags       map[string]string `json:"tags,omitzero"`
+		Properties properties        `json:"properties,omitzero"`
+	}{u.Tags, properties{u.IsolationScope}}
+	r, err := patch[resource[identityProperties]](ctx, c, id.path().param("api-version", identityVersion), in)
+	return identityOf(r), err
 }
 
 // DeleteIdentity deletes a managed identity and its credentials. One that is not

@@ -113,6 +113,18 @@ func (c *Client) PutResourceGroup(ctx context.Context, id ResourceGroupID, spec 
 	return groupOf(r), created, err
 }
 
+// SetResourceGroupTags replaces the tags of a resource group; none clears them.
+func (c *Client) SetResourceGroupTags(ctx context.Context, id ResourceGroupID, tags map[string]string) (ResourceGroup, error) {
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	in := struct {
+		Tags map[string]string `json:"tags"`
+	}{tags}
+	r, err := patch[resource[groupProperties]](ctx, c, id.path().param("api-version", resourceVersion), in)
+	return groupOf(r), err
+}
+
 // DeleteResourceGroup deletes a resource group with all it holds, and returns when
 // that is done. Azure takes minutes and is asked at the pace it wants; the context
 // bounds the whole.

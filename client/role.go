@@ -53,6 +53,13 @@ func (c *Client) RoleDefinitions(ctx context.Context, scope, filter string) ([]R
 	return each(all, definitionOf), err
 }
 
+// RoleDefinition reads a role by its GUID, as it is seen from a scope.
+func (c *Client) RoleDefinition(ctx context.Context, scope, guid string) (RoleDefinition, error) {
+	p := at("").resource(scope).then("/providers/Microsoft.Authorization/roleDefinitions").segment(guid)
+	r, err := get[resource[definitionProperties]](ctx, c, c.arm, p.param("api-version", authorizationVersion))
+	return definitionOf(r), err
+}
+
 // RoleDefinitionByName finds the one role with this name at a scope. Names of roles
 // are compared without case. None is an [ErrNotFound], several are an
 // [*AmbiguousError].

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -22,8 +23,18 @@ type ServicePrincipal struct {
 
 // ServicePrincipalSpec is what a caller writes.
 type ServicePrincipalSpec struct {
-	AppID string   `json:"appId"` // of an application in the tenant
-	Tags  []string `json:"tags,omitempty"`
+	AppID                     string   `json:"appId"` // of an application in the tenant
+	AccountEnabled            *bool    `json:"accountEnabled,omitempty"`
+	AppRoleAssignmentRequired *bool    `json:"appRoleAssignmentRequired,omitempty"`
+	Tags                      []string `json:"tags,omitempty"`
+}
+
+// ServicePrincipalUpdate changes a service principal: what is nil stays as it is;
+// an empty slice that is not nil clears.
+type ServicePrincipalUpdate struct {
+	AccountEnabled            *bool    `json:"accountEnabled,omitempty"`
+	AppRoleAssignmentRequired *bool    `json:"appRoleAssignmentRequired,omitempty"`
+	Tags                      []string `json:"tags,omitzero"`
 }
 
 const servicePrincipals = "/v1.0/servicePrincipals"
@@ -52,6 +63,12 @@ func (c *Client) ServicePrincipal(ctx context.Context, id string) (ServicePrinci
 // CreateServicePrincipal makes the service principal of an application.
 func (c *Client) CreateServicePrincipal(ctx context.Context, spec ServicePrincipalSpec) (ServicePrincipal, error) {
 	return post[ServicePrincipal](ctx, c, c.graph, at(servicePrincipals), spec)
+}
+
+// UpdateServicePrincipal changes a service principal, by its object id.
+func (c *Client) UpdateServicePrincipal(ctx context.Context, id string, u ServicePrincipalUpdate) error {
+	_, err := c.do(ctx, c.graph, call{method: http.MethodPatch, path: at(servicePrincipals).segment(id), in: u})
+	return err
 }
 
 // DeleteServicePrincipal deletes a service principal by its object id.
