@@ -28,8 +28,12 @@ func openAPIServer(kubeconfig, context string) (*apiServer, error) {
 	file := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
 	config, err := file.ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		if raw, _ := file.RawConfig(); len(raw.Contexts) > 0 {
-			return nil, fmt.Errorf("read the kubeconfig: the context %q names no cluster in it", cmp.Or(context, raw.CurrentContext))
+		raw, _ := file.RawConfig() // was read already
+		switch name := cmp.Or(context, raw.CurrentContext); {
+		case len(raw.Contexts) > 0 && name == "":
+			return nil, hint(errors.New("read the kubeconfig: it has no current context"), "--context NAME chooses one")
+		case len(raw.Contexts) > 0:
+			return nil, fmt.Errorf("read the kubeconfig: the context %q names no cluster in it", name)
 		}
 		return nil, hint(errors.New("no cluster is known: there is no kubeconfig, and this is no pod"), "--kubeconfig FILE names one")
 	}

@@ -76,7 +76,7 @@ func (o *clusterOptions) all(cmd *cobra.Command) (*session, string, error) {
 
 // explain gives an error about one cluster the hint that mends it.
 func (o *clusterOptions) explain(s *session, err error) error {
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "ResourceNotFound" {
+	if e, ok := errors.AsType[*client.Error](err); ok && (e.Code == "ResourceNotFound" || e.Code == "ResourceGroupNotFound") {
 		return hint(err, "entente cluster list shows which clusters there are")
 	}
 	return s.explain(err)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -322,6 +323,18 @@ func TestAPIServer(t *testing.T) {
 		if _, err := openAPIServer("", context); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", context, err)
 		}
+	}
+	text, err := os.ReadFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undecided := filepath.Join(t.TempDir(), "config")
+	write(t, undecided, bytes.Replace(text, []byte("current-context: lab\n"), nil, 1))
+	if _, err := openAPIServer(undecided, ""); err == nil || !strings.Contains(err.Error(), "no current context") {
+		t.Errorf("no current context: %v", err)
+	}
+	if _, err := openAPIServer(undecided, "lab"); err != nil {
+		t.Error(err)
 	}
 	if _, err := openAPIServer(filepath.Join(t.TempDir(), "absent"), ""); err == nil || !strings.Contains(err.Error(), "read the kubeconfig: ") {
 		t.Errorf("an absent file: %v", err)
