@@ -729,3 +729,23 @@ func TestHostedIssuerAndCredentialInParallel(t *testing.T) {
 		}
 	})
 }
+
+// However many clusters are found by discovery, purging gets to the issuers that nobody names.
+func TestPurgePassesOverClusters(t *testing.T) {
+	each(t, func(w *world) {
+		w.group("g")
+		app := w.client("app")
+		for i := range 120 {
+			w.cluster("g", fmt.Sprintf("c%d", i), discovered(fmt.Sprintf("https://%d.example", i)))
+		}
+		w.credential(app.parent(), "one")
+		w.ok(w.dir.RemoveCredential(w.ctx(), w.system, app.parent(), "one"))
+		w.ok(w.dir.Purge(w.ctx()))
+		if n := w.rows("issuers", "url = $1", issuerURL); n != 0 {
+			w.Error("the issuer that nobody names is left")
+		}
+		if n := w.rows("issuers", "implicit = 1"); n != 120 {
+			w.Errorf("%d implicit issuers of 120 clusters", n)
+		}
+	})
+}

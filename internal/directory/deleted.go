@@ -129,7 +129,7 @@ func (a *act) removeFormerPrincipal(applicationID string, t *target) error {
 const purgeAtOnce = 100
 
 // Purge removes applications and service principals that were deleted longer ago than KeepDeleted,
-// implicit issuers that no credential names any more, and the memory of used
+// implicit issuers that no credential and no cluster names any more, and the memory of used
 // assertions that have expired. Each goes in a transaction of its own, and one
 // that cannot go, which is logged, does not keep the others.
 func (d *Directory) Purge(ctx context.Context) error {
@@ -161,7 +161,7 @@ func (d *Directory) Purge(ctx context.Context) error {
 				d.log().ErrorContext(ctx, "cannot purge a service principal", "tenant", tenantID, "principal", id, "error", err)
 			}
 		}
-		unnamed, err := query(ctx, d.DB.Read(), scanString, `SELECT name FROM issuers WHERE tenant_id = $1 AND implicit = 1 AND url NOT IN (SELECT issuer FROM credentials WHERE tenant_id = $1) LIMIT $2`, tenantID, purgeAtOnce)
+		unnamed, err := query(ctx, d.DB.Read(), scanString, `SELECT name FROM issuers WHERE tenant_id = $1 AND implicit = 1 AND url NOT IN (SELECT issuer FROM credentials WHERE tenant_id = $1) AND url NOT IN (SELECT issuer_url FROM clusters WHERE tenant_id = $1) LIMIT $2`, tenantID, purgeAtOnce)
 		if err != nil {
 			return err
 		}
