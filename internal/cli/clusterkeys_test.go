@@ -194,8 +194,7 @@ func TestWatch(t *testing.T) {
 		}, func() string { return failed }},
 	}
 	n := 0
-	var next func(context.Context, time.Duration) error
-	next = func(ctx context.Context, d time.Duration) error {
+	next := func(ctx context.Context, d time.Duration) error {
 		got := log.String()
 		log.Reset()
 		lines := strings.SplitAfter(got, "\n")
