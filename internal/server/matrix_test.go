@@ -201,6 +201,7 @@ func firstDifference(a, b string) string {
 
 var (
 	anyGUID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	anyID   = regexp.MustCompile(`"id":"([0-9a-f-]{36})"`)
 	anyTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?|"revision":\d+`)
 )
 

@@ -148,7 +148,7 @@ var armRows = map[string][]armRow{
 	"GET /subscriptions/{subscription}/providers/{namespace}":           {{open: forKnown}},
 	"POST /subscriptions/{subscription}/providers/{namespace}/register": {{reads: true}},
 
-	"GET /subscriptions/{subscription}/resourceGroups":          {{open: forKnown, shows: map[string]held{"canary-of-{group}": {readsGroups, theGroup}, "canary-of-{other}": {readsGroups, theOtherGroup}}}},
+	"GET /subscriptions/{subscription}/resourceGroups":          {{open: forKnown, shows: map[string]held{"canary-of-{group}.": {readsGroups, theGroup}, "canary-of-{other}.": {readsGroups, theOtherGroup}}}},
 	"HEAD /subscriptions/{subscription}/resourceGroups/{group}": {{ok: 204}},
 	"GET /subscriptions/{subscription}/resourceGroups/{group}":  {{}},
 	"PUT /subscriptions/{subscription}/resourceGroups/{group}": {
@@ -160,9 +160,9 @@ var armRows = map[string][]armRow{
 
 	"GET /providers/Microsoft.ManagedIdentity/operations": {{open: forAll, foreign: 200}},
 	"GET /subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{open: forKnown, shows: map[string]held{
-		"canary-of-{identity}": {readsIDs, theIdentity}, "canary-of-{otherIdentity}": {readsIDs, theOtherGroup},
+		"canary-of-{identity}.": {readsIDs, theIdentity}, "canary-of-{otherIdentity}.": {readsIDs, theOtherGroup},
 	}}},
-	"GET " + theGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{shows: map[string]held{"canary-of-{identity}": {readsIDs, theIdentity}}}},
+	"GET " + theGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{shows: map[string]held{"canary-of-{identity}.": {readsIDs, theIdentity}}}},
 	"GET " + theIdentity: {{}},
 	"PUT " + theIdentity: {
 		{note: "that is there", body: aPlace},

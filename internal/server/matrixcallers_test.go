@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
@@ -50,8 +51,9 @@ func (v vars) in(text string) string {
 
 // named puts the names back for their values.
 func (v vars) named(text string) string {
-	for name, value := range v {
-		text = strings.ReplaceAll(text, value, name)
+	longestFirst := func(a, b string) int { return cmp.Or(cmp.Compare(len(v[b]), len(v[a])), cmp.Compare(a, b)) }
+	for _, name := range slices.SortedFunc(maps.Keys(v), longestFirst) {
+		text = strings.ReplaceAll(text, v[name], name)
 	}
 	return text
 }
@@ -296,20 +298,20 @@ func (m *matrix) objects(t *testing.T) {
 	graph := must[directory.ServicePrincipal](t)(d.ServicePrincipal(ctx, system, directory.Ref{AppID: roles.GraphAppID}))
 	v := m.vars
 	v["{tenant}"], v["{subscription}"], v["{graph}"] = m.defaultTenant, subscriptions[0].ID, graph.ID
-	v["{group}"], v["{other}"], v["{fresh}"] = "matrix-group", "other-group", "fresh-group"
-	v["{identity}"], v["{otherIdentity}"], v["{freshIdentity}"] = "matrix-identity", "other-identity", "fresh-identity"
+	v["{group}"], v["{other}"], v["{fresh}"] = "matrix-group", "matrix-group2", "fresh-group" // one begins as another does
+	v["{identity}"], v["{otherIdentity}"], v["{freshIdentity}"] = "matrix-identity", "other-identity", "matrix-identity2"
 	v["{credential}"], v["{freshCredential}"] = "matrix-credential", "fresh-credential"
 	v["{issuer}"], v["{freshIssuer}"] = "matrix-issuer", "fresh-issuer"
 	v["{freshTenant}"] = uuid.NewString()
 	m.canaries = []string{"canary-"}
 
 	for _, name := range []string{"{group}", "{other}"} {
-		_, _, err := d.PutGroup(ctx, system, directory.Group{SubscriptionID: v["{subscription}"], Name: v[name], Location: "local", Tags: map[string]string{"tag": "canary-of-" + v[name]}})
+		_, _, err := d.PutGroup(ctx, system, directory.Group{SubscriptionID: v["{subscription}"], Name: v[name], Location: "local", Tags: map[string]string{"tag": "canary-of-" + v[name] + "."}})
 		check(t, err)
 	}
 	for group, name := range map[string]string{"{group}": "{identity}", "{other}": "{otherIdentity}"} {
 		ref := directory.IdentityRef{SubscriptionID: v["{subscription}"], Group: v[group], Name: v[name]}
-		_, _, err := d.PutIdentity(ctx, system, directory.Identity{IdentityRef: ref, Location: "local", Tags: map[string]string{"tag": "canary-of-" + v[name]}})
+		_, _, err := d.PutIdentity(ctx, system, directory.Identity{IdentityRef: ref, Location: "local", Tags: map[string]string{"tag": "canary-of-" + v[name] + "."}})
 		check(t, err)
 		_, err = d.AddCredential(ctx, system, directory.Parent{Identity: &ref}, m.trust(v["{credential}"]))
 		check(t, err)
