@@ -12,21 +12,23 @@ import (
 func (c *checker) applications(o *Objects) {
 	type use struct {
 		line, by int
-		told     bool // apart from others, by a unique name
+		told     bool // apart from others, by a unique name or client id
 	}
-	unique, display, uris := seen{}, map[string]use{}, map[string]use{}
+	unique, clients, display, uris := seen{}, seen{}, map[string]use{}, map[string]use{}
 	for i := range o.Applications {
 		a := &o.Applications[i]
 		p := a.Place
 		c.text(p, "displayName", a.DisplayName, true, maxName)
 		c.text(p, "uniqueName", a.UniqueName, p.Has("uniqueName"), maxText)
 		c.once(unique, p, "uniqueName", a.UniqueName)
-		told := a.UniqueName != ""
+		c.shape(p, "clientId", a.ClientID, false, guid, wantGUID)
+		c.once(clients, p, "clientId", strings.ToLower(a.ClientID))
+		told := a.UniqueName != "" || a.ClientID != ""
 		name := strings.ToLower(a.DisplayName)
 		if first, again := display[name]; !again {
 			display[name] = use{p.lineOf("displayName"), i, told}
 		} else if name != "" && !(told && first.told) {
-			c.add(p, "displayName", "is given twice, first on line %d: give both a uniqueName", first.line)
+			c.add(p, "displayName", "is given twice, first on line %d: give both a uniqueName or a clientId", first.line)
 		}
 		c.text(p, "description", a.Description, false, maxText)
 		c.text(p, "notes", a.Notes, false, maxText)

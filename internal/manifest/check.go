@@ -21,6 +21,7 @@ type checker struct {
 	files fs.FS
 	// issuers of the tenant at hand, by name.
 	issuers map[string]string
+	owner   string // of the file, if it has one
 }
 
 // add notes a problem of an object that the file holds; one that could not be
@@ -35,6 +36,7 @@ func (c *checker) manifest(m *Manifest) {
 	if m.Has("version") && !m.bad["version"] && m.Version != SchemaVersion {
 		c.add(m.Place, "version", "is %d, and this program reads version %d", m.Version, SchemaVersion)
 	}
+	c.ownerOf(m)
 	c.names(&m.Default)
 	c.objects(m.Place, &m.Objects)
 	ids, domains, subscriptions := seen{}, seen{}, seen{}

@@ -264,7 +264,7 @@ func unknown(name string, known []string) string {
 	switch {
 	case best != "":
 		return "there is no such field: did you mean " + best + "?"
-	case len(known) <= 8:
+	case len(known) <= 9:
 		return "there is no such field: there are " + strings.Join(known, ", ")
 	}
 	return "there is no such field"

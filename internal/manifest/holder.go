@@ -75,6 +75,7 @@ func (c *checker) credential(f *FederatedCredential, kind credential.ParentKind)
 	}
 	if c.given(p, "name", true) {
 		check("name", func(s *credential.Spec) { s.Name = f.Name })
+		c.owned(f)
 	}
 	if c.given(p, "issuer", true) {
 		url, named := c.issuers[f.Issuer]

@@ -21,6 +21,9 @@ type Manifest struct {
 	Place
 	File    string `yaml:"-"`
 	Version int    `yaml:"version"` // of the schema: 1, or not given
+	// Owner begins the names of all credentials of the file, with "--" after it
+	// (see OwnerOf), so that it can be told which ones were the file's.
+	Owner string `yaml:"owner"`
 	// Default names the tenant of the top level; not given, it is whichever tenant is there.
 	Default Names `yaml:"tenant"`
 	Objects
@@ -106,11 +109,13 @@ type ResourceGroup struct {
 	Tags     map[string]string `yaml:"tags"`
 }
 
-// Application is found by its unique name or else its display name.
+// Application is found by its client id, its unique name, or else its display name.
 type Application struct {
 	Place
-	DisplayName      string           `yaml:"displayName"`
-	UniqueName       string           `yaml:"uniqueName"`
+	DisplayName string `yaml:"displayName"`
+	UniqueName  string `yaml:"uniqueName"`
+	// ClientID (GUID) is of an application that is there; a new one gets its own.
+	ClientID         string           `yaml:"clientId"`
 	Description      string           `yaml:"description"`
 	Notes            string           `yaml:"notes"`
 	IdentifierURIs   []string         `yaml:"identifierUris"`

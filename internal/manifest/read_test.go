@@ -193,7 +193,7 @@ func TestReadIsBounded(t *testing.T) {
 		{"large", strings.Repeat("#\n", 1<<19+1), "seed.yaml:1: is larger than 1048576 bytes: split it"},
 		{"not UTF-8", "version: \xff\n", "seed.yaml:1: is not UTF-8"},
 		{"UTF-16", "\xff\xfev\x00", "seed.yaml:1: is not UTF-8"},
-		{"billion laughs", lol, "seed.yaml:10: a9: there is no such field: there are applications, issuers, managedIdentities, policy, resourceGroups, tenant, tenants, version"},
+		{"billion laughs", lol, "seed.yaml:10: a9: there is no such field: there are applications, issuers, managedIdentities, owner, policy, resourceGroups, tenant, tenants, version"},
 		{"deep", "version: " + strings.Repeat("[", 20000), "seed.yaml:1: is not YAML: exceeded max depth of 10000"},
 		{"deep key set", "issuers:\n- name: deep\n  issuer: https://deep.example/\n  keySet: " + strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20), "seed.yaml:4: issuers[0].keySet: is more than 16 levels deep"},
 		{"many problems", many, "seed.yaml: and 200 more"},

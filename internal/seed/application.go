@@ -76,9 +76,12 @@ func (t *tenant) applications(o *manifest.Objects) error {
 	return nil
 }
 
-// application finds the one that is meant: by its unique name, or else by its
-// display name if exactly one has that and no other unique name.
+// application finds the one that is meant: by its client id, its unique name, or
+// else by its display name if exactly one has that and no other unique name.
 func (t *tenant) application(want *manifest.Application) (directory.Application, bool, error) {
+	if want.ClientID != "" {
+		return t.applicationByID(want)
+	}
 	if !t.there {
 		return directory.Application{}, false, nil
 	}
@@ -99,8 +102,24 @@ func (t *tenant) application(want *manifest.Application) (directory.Application,
 	case 1:
 		return candidates[0], true, nil
 	}
-	t.add(want.Place, "displayName", "%q is the name of several applications: give the uniqueName of the one that is meant (their client ids: %s)", want.DisplayName, clientIDs(candidates))
+	t.add(want.Place, "displayName", "%q is the name of several applications: give the uniqueName or clientId of the one that is meant (their client ids: %s)", want.DisplayName, clientIDs(candidates))
 	return directory.Application{}, false, nil
+}
+
+// applicationByID finds the application that has a client id. Who gives one
+// means an application that is there.
+func (t *tenant) applicationByID(want *manifest.Application) (a directory.Application, there bool, err error) {
+	if t.there {
+		a, there, err = found(t.Directory.Application(t, t.caller, directory.Ref{AppID: fold(want.ClientID)}))
+	}
+	switch {
+	case err != nil:
+	case !there:
+		t.add(want.Place, "clientId", "no application has it: leave it out to make a new one, which gets its own")
+	case want.UniqueName != "" && a.UniqueName != "" && a.UniqueName != want.UniqueName:
+		t.add(want.Place, "uniqueName", "is %q of the application that has the clientId, and cannot be changed", a.UniqueName)
+	}
+	return a, there, err
 }
 
 func clientIDs(list []directory.Application) string {

@@ -339,6 +339,44 @@ applications:
 	}
 }
 
+// A client id tells applications of one name apart, and is of one that is there.
+func TestClientID(t *testing.T) {
+	w := sqlite(t)
+	ctx := t.Context()
+	var ids []string
+	for range 2 {
+		a, err := w.dir.CreateApplication(ctx, w.system, directory.Application{DisplayName: "twin"})
+		w.ok(err)
+		ids = append(ids, a.AppID)
+	}
+	text := "applications:\n  - {displayName: Twin, clientId: " + strings.ToUpper(ids[0]) + ", description: first}\n  - {displayName: twin, clientId: " + ids[1] + ", uniqueName: second}\n"
+	w.want(2, 2, 0, text)
+	w.want(0, 0, 4, text)
+	for i, want := range []directory.Application{{DisplayName: "Twin", Description: "first"}, {DisplayName: "twin", UniqueName: "second"}} {
+		got, err := w.dir.Application(ctx, w.system, directory.Ref{AppID: ids[i]})
+		if w.ok(err); got.DisplayName != want.DisplayName || got.Description != want.Description || got.UniqueName != want.UniqueName {
+			t.Errorf("%+v", got)
+		}
+	}
+	const nobody = "9f2c6a5e-3b1d-4c8f-8a70-5d1e2b3c4d5e"
+	_, err := w.load(`
+applications:
+  - {displayName: new, clientId: ` + nobody + `}
+  - {displayName: twin, clientId: ` + ids[1] + `, uniqueName: third}
+tenants:
+  - domain: new.example
+    administrator: {issuer: https://ops.example/, subject: ops}
+    applications: [{displayName: new, clientId: ` + nobody + `}]
+`)
+	want := strings.TrimPrefix(`
+seed.yaml:3: applications[0].clientId: no application has it: leave it out to make a new one, which gets its own
+seed.yaml:4: applications[1].uniqueName: is "second" of the application that has the clientId, and cannot be changed
+seed.yaml:8: tenants[0].applications[0].clientId: no application has it: leave it out to make a new one, which gets its own`, "\n")
+	if got := fmt.Sprint(err); got != want {
+		t.Error(cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
+	}
+}
+
 // All that stands in the way is told at once, and nothing is written then.
 func TestProblems(t *testing.T) {
 	w := sqlite(t)
@@ -429,7 +467,7 @@ seed.yaml:2: tenant.subscriptionId: is no subscription of the tenant TENANT
 seed.yaml:5: issuers[0].name: "prod" is the name of the issuer https://prod.example/
 seed.yaml:6: issuers[1].keySet: no key in the set can be used
 seed.yaml:8: resourceGroups[0].location: is "here", and cannot be changed
-seed.yaml:10: applications[0].displayName: "TWIN" is the name of several applications: give the uniqueName of the one that is meant (their client ids: TWIN1, TWIN2)
+seed.yaml:10: applications[0].displayName: "TWIN" is the name of several applications: give the uniqueName or clientId of the one that is meant (their client ids: TWIN1, TWIN2)
 seed.yaml:11: applications[1].uniqueName: "gone" is that of the application "gone" (deleted and not yet purged), GONE
 seed.yaml:12: applications[2].identifierUris: "api://taken" is that of the application "api", API
 seed.yaml:12: applications[2].identifierUris: "api://gone" is that of the application "gone" (deleted and not yet purged), GONE
