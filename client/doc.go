@@ -2,7 +2,7 @@
 // and used over: the token endpoint of the Microsoft identity platform, the
 // part of Microsoft Graph that holds applications and their federated identity
 // credentials, and the part of Azure Resource Manager that holds managed
-// identities. Entente serves the same wires, and one provider of its own
+// identities and clusters. Entente serves the same wires, and one provider of its own
 // (Entente.Federation) for what Azure has no wire for, so one client serves both:
 // only the [Endpoints] differ.
 //

@@ -73,6 +73,7 @@ func exports(a server.Admin) []string {
 	for _, v := range [][2]string{
 		{"ENTENTE_URL", a.Authority},
 		{"ENTENTE_TENANT", a.TenantID},
+		{"ENTENTE_CA", a.CAFile},
 		{"AZURE_AUTHORITY_HOST", a.Authority + "/"},
 		{"AZURE_TENANT_ID", "adfs"},
 		{"AZURE_SUBSCRIPTION_ID", a.SubscriptionID},
