@@ -33,6 +33,11 @@ func TestJSONTestSuite(t *testing.T) {
 			{"PUT", ficPath, string(text)},
 			{"PUT", ficPath, `{"properties":{"subject":` + string(text) + `}}`},
 			{"PATCH", ide, `{"tags":` + string(text) + `}`},
+			{"PUT", clusters + "/new", string(text)},
+			{"PUT", clusters + "/new", `{"location":"local","properties":{"oidcIssuerProfile":` + string(text) + `,"dnsPrefix":"x"}}`},
+			{"PATCH", clu, `{"tags":` + string(text) + `}`},
+			{"POST", clu + "/updateKeys", string(text)},
+			{"POST", clu + "/updateKeys", `{"keySet":` + string(text) + `}`},
 			{"PUT", issuers + "/new", string(text)},
 			{"PUT", issuers + "/new", `{"properties":{"issuer":"https://issuer.example/new/","keySource":"KeySet","keySet":` + string(text) + `}}`},
 		} {
