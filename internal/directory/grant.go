@@ -33,19 +33,23 @@ func scanGrant(r row) (Grant, error) {
 
 // Grants lists the app role assignments that a service principal holds, by age.
 func (d *Directory) Grants(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
-	return d.grants(ctx, c, ref, `g.principal_id`)
-}
-
-// GrantsOf lists the app role assignments on a resource, by age.
-func (d *Directory) GrantsOf(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
-	return d.grants(ctx, c, ref, `g.resource_id`)
-}
-
-func (d *Directory) grants(ctx context.Context, c Caller, ref Ref, side string) ([]Grant, error) {
 	p, err := d.ServicePrincipal(ctx, c, ref)
 	if err != nil {
 		return nil, err
 	}
+	return d.grants(ctx, `g.principal_id`, p)
+}
+
+// GrantsOf lists the app role assignments on a resource, by age.
+func (d *Directory) GrantsOf(ctx context.Context, c Caller, ref Ref) ([]Grant, error) {
+	p, err := d.principalWithOthers(ctx, c, ref)
+	if err != nil {
+		return nil, err
+	}
+	return d.grants(ctx, `g.resource_id`, p)
+}
+
+func (d *Directory) grants(ctx context.Context, side string, p ServicePrincipal) ([]Grant, error) {
 	return query(ctx, d.DB.Read(), scanGrant, `SELECT `+grantColumns+` FROM `+grantTables+` WHERE `+side+` = $1 AND c.deleted_at = 0 AND r.deleted_at = 0 ORDER BY g.created_at, g.id`, p.ID)
 }
 

@@ -45,11 +45,21 @@ func (d *Directory) Owners(ctx context.Context, c Caller, ref Ref) ([]ServicePri
 
 // PrincipalOwners lists those that own a service principal, oldest first.
 func (d *Directory) PrincipalOwners(ctx context.Context, c Caller, ref Ref) ([]ServicePrincipal, error) {
-	p, err := d.ServicePrincipal(ctx, c, ref)
+	p, err := d.principalWithOthers(ctx, c, ref)
 	if err != nil {
 		return nil, err
 	}
 	return d.owners(ctx, p.ID)
+}
+
+// principalWithOthers finds a service principal for a caller that is told of
+// others, too: that it is the caller's own is not enough for that.
+func (d *Directory) principalWithOthers(ctx context.Context, c Caller, ref Ref) (ServicePrincipal, error) {
+	p, err := d.ServicePrincipal(ctx, c, ref)
+	if err != nil {
+		return p, err
+	}
+	return p, d.permitRead(ctx, c, readApplication(p.ID, p.parentID))
 }
 
 func (d *Directory) owners(ctx context.Context, objectID string) ([]ServicePrincipal, error) {

@@ -166,6 +166,21 @@ var builtIn = []Definition{
 		AssignableScopes: anywhere,
 	},
 	{
+		ID: "7e559ce2-48d7-4b27-9128-fa1b247f1308", Name: "Managed Identity Federated Identity Credential Contributor",
+		Description: "Manage the federated credentials of user-assigned identities, and no more of the identities.",
+		Actions: []string{
+			"Microsoft.ManagedIdentity/userAssignedIdentities/read",
+			"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write",
+			"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/read",
+			"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/delete",
+			"Microsoft.Authorization/*/read",
+			"Microsoft.Insights/alertRules/*",
+			"Microsoft.Resources/subscriptions/resourceGroups/read",
+			"Microsoft.Resources/deployments/*",
+		},
+		AssignableScopes: anywhere,
+	},
+	{
 		ID: ManagedIdentityOperator, Name: "Managed Identity Operator",
 		Description: "See user-assigned identities and assign them to resources.",
 		Actions: []string{

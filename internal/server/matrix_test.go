@@ -62,7 +62,7 @@ func TestMatrix(t *testing.T) {
 
 // TestEverySurfaceIsInTheMatrix finds the surfaces by their route tables.
 func TestEverySurfaceIsInTheMatrix(t *testing.T) {
-	known := []string{"arm", "graph", "token"}
+	known := []string{"arm", "graph", "hosted", "token"}
 	service := reflect.TypeFor[Service]()
 	for i := range service.NumField() {
 		field := service.Field(i)
@@ -223,7 +223,7 @@ func (m *matrix) send(r request, a *asker, v vars) *httptest.ResponseRecorder {
 	if a.token != "" {
 		header.Set("Authorization", "Bearer "+a.token)
 	}
-	path := strings.ReplaceAll(v.in(r.path), "{self}", a.id)
+	path := strings.ReplaceAll(v.in(r.path), "{self}", cmp.Or(a.id, m.vars["{nowhere}"]))
 	if r.body == "" {
 		return m.ask(r.method, path, nil, header)
 	}

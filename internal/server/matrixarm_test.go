@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -43,6 +44,16 @@ var azure = map[string]struct {
 	"Azure Kubernetes Service Cluster User Role": {"4abbcc35-e782-43d8-92c5-2d3f1bd2253f", []string{
 		"Microsoft.ContainerService/managedClusters/listClusterUserCredential/action", "Microsoft.ContainerService/managedClusters/read",
 	}, nil},
+	"Azure Kubernetes Service Contributor Role": {"ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8", []string{
+		"Microsoft.Authorization/*/read", "Microsoft.ContainerService/locations/*", "Microsoft.ContainerService/managedClusters/*", "Microsoft.ContainerService/managedclustersnapshots/*",
+		"Microsoft.ContainerService/snapshots/*", "Microsoft.Insights/alertRules/*", "Microsoft.Resources/deployments/*", "Microsoft.Resources/subscriptions/resourceGroups/read",
+		"Microsoft.ContainerService/deploymentSafeguards/*",
+	}, nil},
+	"Managed Identity Federated Identity Credential Contributor": {"7e559ce2-48d7-4b27-9128-fa1b247f1308", []string{
+		"Microsoft.ManagedIdentity/userAssignedIdentities/read", "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write",
+		"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/read", "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/delete",
+		"Microsoft.Authorization/*/read", "Microsoft.Insights/alertRules/*", "Microsoft.Resources/subscriptions/resourceGroups/read", "Microsoft.Resources/deployments/*",
+	}, nil},
 	"Federation Administrator": {"e7a1c0de-0000-4000-8000-000000000001", []string{"Entente.Federation/*"}, nil},
 	"Federation Reader":        {"e7a1c0de-0000-4000-8000-000000000002", []string{"Entente.Federation/*/read"}, nil},
 }
@@ -82,6 +93,17 @@ func (m *matrix) knows(a *asker, scope string) bool {
 	})
 }
 
+// right is an action on a scope.
+type right struct{ action, scope string }
+
+func (m *matrix) mayAll(a *asker, rights []right) bool {
+	return !slices.ContainsFunc(rights, func(r right) bool { return !m.may(a, r.action, r.scope) })
+}
+
+func (m *matrix) mayOne(a *asker, rights []right) bool {
+	return slices.ContainsFunc(rights, func(r right) bool { return m.may(a, r.action, r.scope) })
+}
+
 // open are the routes that need no action, and why.
 type open string
 
@@ -99,21 +121,30 @@ type armRow struct {
 	body    string // a good one
 	ok      int    // 0: 200
 	open    open
-	also    held // an action, as role, that is needed too, on a scope
-	foreign int  // for another tenant's administrator, where the path names no subscription
-	shows   map[string]held
+	also    []right // needed besides the route's action
+	instead []right // needed in its place, all of them
+	oneOf   []right // needed in its place, one of them
+	foreign int     // for another tenant's administrator, where the path names no subscription
+	shows   map[string]right
 	reads   bool
 }
 
 const (
 	administrates = "Entente.Federation/tenants/write"
+	setsKeys      = "Entente.Federation/issuers/write"
 	readsGroups   = "Microsoft.Resources/subscriptions/resourceGroups/read"
 	readsIDs      = "Microsoft.ManagedIdentity/userAssignedIdentities/read"
+	readsClusters = "Microsoft.ContainerService/managedClusters/read"
+	allIssuers    = "/providers/Entente.Federation/issuers"
 
 	aPlace      = `{"location":"local"}`
 	aTag        = `{"tags":{"a":"b"}}`
 	aCredential = `{"properties":{"issuer":"https://issuer.example/","subject":"system:serviceaccount:ns:sa","audiences":["api://AzureADTokenExchange"]}}`
 	anIssuer    = `{"properties":{"issuer":"https://canary-issuer.example/","allowMultipleAudiences":true}}`
+	keepsIssuer = `{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true}}}`
+	hisIssuer   = `{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true,"issuerURL":"https://issuer.example/"}}}`
+	hostedBody  = `{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true,"keySource":"Hosted"}}}`
+	uploaded    = `{"location":"local","properties":{"oidcIssuerProfile":{"enabled":true,"issuerURL":"https://issuer.example/","keySource":"KeySet","keySet":{keySet}}}}`
 	newIssuer   = `{"properties":{"issuer":"https://new.example/"}}`
 )
 
@@ -125,7 +156,7 @@ func assigns(role string) string {
 // them, with the assignment that is there.
 func onScopes(row armRow, existing bool) []armRow {
 	var rows []armRow
-	for _, s := range []struct{ scope, assignment string }{{"", "{onRoot}"}, {theSubscription, "{onSubscription}"}, {theGroup, "{assignment}"}, {theIdentity, "{onIdentity}"}} {
+	for _, s := range []struct{ scope, assignment string }{{"", "{onRoot}"}, {theSubscription, "{onSubscription}"}, {theGroup, "{assignment}"}, {theIdentity, "{onIdentity}"}, {theCluster, "{onCluster}"}} {
 		r := row
 		r.note = strings.TrimSpace(row.note + " on /" + strings.TrimPrefix(s.scope, "/"))
 		r.with = vars{"{scope}": s.scope}.with(row.with)
@@ -141,14 +172,33 @@ func onScopes(row armRow, existing bool) []armRow {
 // are. The action is the route's own; the scope is the resource in the path.
 var armRows = map[string][]armRow{
 	"GET /tenants":                                                      {{open: forAll, foreign: 200}},
-	"GET /subscriptions":                                                {{open: forAll, foreign: 200, shows: map[string]held{theSubscription: {"", theSubscription}}}},
+	"GET /subscriptions":                                                {{open: forAll, foreign: 200, shows: map[string]right{theSubscription: {"", theSubscription}}}},
 	"GET /subscriptions/{subscription}":                                 {{open: forKnown}},
 	"GET /subscriptions/{subscription}/locations":                       {{open: forKnown}},
 	"GET /subscriptions/{subscription}/providers":                       {{open: forKnown}},
 	"GET /subscriptions/{subscription}/providers/{namespace}":           {{open: forKnown}},
 	"POST /subscriptions/{subscription}/providers/{namespace}/register": {{reads: true}},
 
-	"GET /subscriptions/{subscription}/resourceGroups":          {{open: forKnown, shows: map[string]held{"canary-of-{group}.": {readsGroups, theGroup}, "canary-of-{other}.": {readsGroups, theOtherGroup}}}},
+	"GET /subscriptions/{subscription}/resources": {{open: forKnown, shows: map[string]right{
+		"canary-of-{identity}.": {readsIDs, theIdentity}, "canary-of-{otherIdentity}.": {readsIDs, theOtherGroup}, "canary-of-{cluster}.": {readsClusters, theCluster},
+	}}},
+	// As far as a caller may list one of the sorts in a group.
+	"GET " + theGroup + "/resources": {{oneOf: []right{{readsIDs, theGroup}, {readsClusters, theGroup}}, shows: map[string]right{
+		"canary-of-{identity}.": {readsIDs, theIdentity}, "canary-of-{cluster}.": {readsClusters, theCluster},
+	}}},
+	"GET /subscriptions/{subscription}/tagNames":                                  {{}},
+	"GET /subscriptions/{subscription}/providers/Microsoft.Resources/deployments": {{}},
+	"GET " + theGroup + "/providers/Microsoft.Resources/deployments":              {{}},
+	"GET {scope}/providers/Microsoft.Authorization/locks":                         onScopes(armRow{foreign: 200}, false),
+	"GET {scope}/providers/Microsoft.Resources/tags/default": {
+		{note: "of the root, which has none", with: vars{"{scope}": ""}, ok: 404},
+		{note: "of the subscription", with: vars{"{scope}": theSubscription}},
+		{note: "of the group", with: vars{"{scope}": theGroup}, also: []right{{readsGroups, theGroup}}, shows: map[string]right{"canary-of-{group}.": {readsGroups, theGroup}}},
+		{note: "of the identity", with: vars{"{scope}": theIdentity}, also: []right{{readsIDs, theIdentity}}, shows: map[string]right{"canary-of-{identity}.": {readsIDs, theIdentity}}},
+		{note: "of the cluster", with: vars{"{scope}": theCluster}, also: []right{{readsClusters, theCluster}}, shows: map[string]right{"canary-of-{cluster}.": {readsClusters, theCluster}}},
+	},
+
+	"GET /subscriptions/{subscription}/resourceGroups":          {{open: forKnown, shows: map[string]right{"canary-of-{group}.": {readsGroups, theGroup}, "canary-of-{other}.": {readsGroups, theOtherGroup}}}},
 	"HEAD /subscriptions/{subscription}/resourceGroups/{group}": {{ok: 204}},
 	"GET /subscriptions/{subscription}/resourceGroups/{group}":  {{}},
 	"PUT /subscriptions/{subscription}/resourceGroups/{group}": {
@@ -159,10 +209,10 @@ var armRows = map[string][]armRow{
 	"DELETE /subscriptions/{subscription}/resourceGroups/{group}": {{}},
 
 	"GET /providers/Microsoft.ManagedIdentity/operations": {{open: forAll, foreign: 200}},
-	"GET /subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{open: forKnown, shows: map[string]held{
+	"GET /subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{open: forKnown, shows: map[string]right{
 		"canary-of-{identity}.": {readsIDs, theIdentity}, "canary-of-{otherIdentity}.": {readsIDs, theOtherGroup},
 	}}},
-	"GET " + theGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{shows: map[string]held{"canary-of-{identity}.": {readsIDs, theIdentity}}}},
+	"GET " + theGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities": {{shows: map[string]right{"canary-of-{identity}.": {readsIDs, theIdentity}}}},
 	"GET " + theIdentity: {{}},
 	"PUT " + theIdentity: {
 		{note: "that is there", body: aPlace},
@@ -179,6 +229,21 @@ var armRows = map[string][]armRow{
 	},
 	"DELETE " + theIdentity + "/federatedIdentityCredentials/{credential}": {{}},
 
+	"GET /subscriptions/{subscription}/providers/Microsoft.ContainerService/managedClusters": {{open: forKnown, shows: map[string]right{"canary-of-{cluster}.": {readsClusters, theCluster}}}},
+	"GET " + theGroup + "/providers/Microsoft.ContainerService/managedClusters":              {{shows: map[string]right{"canary-of-{cluster}.": {readsClusters, theCluster}}}},
+	"GET " + theCluster: {{}},
+	"PUT " + theCluster: {
+		{note: "that is there", body: keepsIssuer},
+		{note: "that is new", with: vars{"{cluster}": "{freshCluster}"}, body: aPlace, ok: 201},
+		{note: "that is new, with discovery", with: vars{"{cluster}": "{freshCluster}"}, body: hisIssuer, ok: 201},
+		// Whoever sets the keys of an issuer can mint every subject of it.
+		{note: "that is new, with a hosted issuer", with: vars{"{cluster}": "{freshCluster}"}, body: hostedBody, ok: 201, also: []right{{setsKeys, allIssuers}}},
+		{note: "that is new, with keys", with: vars{"{cluster}": "{freshCluster}"}, body: uploaded, ok: 201, also: []right{{setsKeys, allIssuers}}},
+	},
+	"PATCH " + theCluster:                {{body: aTag}, {note: "with nothing", body: `{}`}},
+	"DELETE " + theCluster:               {{ok: 204}},
+	"POST " + theCluster + "/updateKeys": {{body: `{"keySet":{keySet}}`, instead: []right{{readsClusters, theCluster}, {setsKeys, allIssuers + "/{cluster}"}}}},
+
 	"GET {scope}/providers/Microsoft.Authorization/roleDefinitions":              onScopes(armRow{open: forKnown, foreign: 200}, false),
 	"GET {scope}/providers/Microsoft.Authorization/roleDefinitions/{definition}": onScopes(armRow{open: forKnown, foreign: 200}, false),
 	"GET {scope}/providers/Microsoft.Authorization/roleAssignments":              onScopes(armRow{foreign: 200}, false),
@@ -186,11 +251,11 @@ var armRows = map[string][]armRow{
 	"PUT {scope}/providers/Microsoft.Authorization/roleAssignments/{assignment}": slices.Concat(
 		onScopes(armRow{note: "of a common role", with: vars{"{assignment}": "{freshAssignment}"}, body: assigns("Managed Identity Operator"), ok: 201, foreign: 400}, false),
 		onScopes(armRow{note: "of Owner", with: vars{"{assignment}": "{freshAssignment}"}, body: assigns("Owner"), ok: 201, foreign: 400}, false),
-		onScopes(armRow{note: "of this server's own role", with: vars{"{assignment}": "{freshAssignment}"}, body: assigns("Federation Reader"), ok: 201, foreign: 400, also: held{administrates, "/"}}, false),
+		onScopes(armRow{note: "of this server's own role", with: vars{"{assignment}": "{freshAssignment}"}, body: assigns("Federation Reader"), ok: 201, foreign: 400, also: []right{{administrates, "/"}}}, false),
 	),
 	"DELETE {scope}/providers/Microsoft.Authorization/roleAssignments/{assignment}": slices.Concat(
 		onScopes(armRow{foreign: 204}, true),
-		[]armRow{{note: "of one whom administrators made", with: vars{"{scope}": theGroup, "{assignment}": "{onAuditor}"}, also: held{administrates, "/"}}},
+		[]armRow{{note: "of one whom administrators made", with: vars{"{scope}": theGroup, "{assignment}": "{onAuditor}"}, also: []right{{administrates, "/"}}}},
 	),
 
 	"GET /providers/Entente.Federation/issuers":          {{foreign: 200}},
@@ -202,7 +267,7 @@ var armRows = map[string][]armRow{
 	"DELETE /providers/Entente.Federation/issuers/{issuer}": {{foreign: 204}},
 	"GET /providers/Entente.Federation/policies/default":    {{foreign: 200}},
 	"PUT /providers/Entente.Federation/policies/default":    {{body: `{"properties":{"maxFederatedIdentityCredentials":30}}`, foreign: 200}},
-	"GET /providers/Entente.Federation/tenants":             {{open: forAll, foreign: 200, shows: map[string]held{"{foreignTenant}": {administrates, "/"}}}},
+	"GET /providers/Entente.Federation/tenants":             {{open: forAll, foreign: 200, shows: map[string]right{"{foreignTenant}": {administrates, "/"}}}},
 	"GET /providers/Entente.Federation/tenants/{tenant}":    {{note: "of the caller", open: forAll}, {note: "of another", with: vars{"{tenant}": "{foreignTenant}"}, open: forAll, foreign: 200}},
 	"PUT /providers/Entente.Federation/tenants/{tenant}":    {{with: vars{"{tenant}": "{freshTenant}"}, body: `{"properties":{"displayName":"fresh"}}`, ok: 201, foreign: 403}},
 	"GET /providers/Entente.Federation/auditEvents":         {{foreign: 200}},
@@ -243,6 +308,9 @@ func (m *matrix) armRequest(method, pattern, action string, row armRow) request 
 	path := row.with.in(strings.ReplaceAll(pattern, "{definition}", azure["Reader"].id))
 	path = strings.ReplaceAll(path, "{namespace}", "Microsoft.ManagedIdentity")
 	scope := scopeIn(path)
+	if of, below := row.with["{scope}"]; below {
+		scope = cmp.Or(of, "/")
+	}
 	r := request{method: method, pattern: pattern, note: row.note, path: path + "?api-version=2023-01-31", body: row.body, ok: row.ok, foreign: row.foreign, reads: row.reads}
 	if r.ok == 0 {
 		r.ok = http.StatusOK
@@ -251,29 +319,40 @@ func (m *matrix) armRequest(method, pattern, action string, row armRow) request 
 	if inSubscription {
 		r.foreign = 0 // which is not there for it
 	}
+	permitted := func(a *asker) bool {
+		switch {
+		case len(row.instead) > 0:
+			return m.mayAll(a, row.instead)
+		case len(row.oneOf) > 0:
+			return m.mayOne(a, row.oneOf)
+		}
+		return m.may(a, action, scope)
+	}
 	r.decide = func(a *asker) verdict {
 		switch {
 		case inSubscription && !m.knows(a, theSubscription):
 			return absent
 		case row.open != "" && strings.Contains(path, "{foreignTenant}") && !m.may(a, administrates, "/"):
 			return absent
-		case row.open != "" || m.may(a, action, scope) && (row.also.role == "" || m.may(a, row.also.role, row.also.scope)):
+		case row.open != "", permitted(a) && m.mayAll(a, row.also):
 			return allowed
 		}
 		return forbidden
 	}
-	if row.also.role != "" {
-		r.mayKnow = func(a *asker) bool { return m.may(a, action, scope) }
+	if len(row.also)+len(row.instead) > 0 { // of the first right, one hears of what is there
+		r.mayKnow = func(a *asker) bool {
+			return len(row.instead) > 0 && m.mayAll(a, row.instead[:1]) || len(row.instead) == 0 && permitted(a)
+		}
 	}
 	if len(row.shows) > 0 {
 		r.shows = map[string]func(*asker) bool{}
 	}
 	for canary, needs := range row.shows {
 		r.shows[canary] = func(a *asker) bool {
-			if needs.role == "" {
+			if needs.action == "" {
 				return m.knows(a, needs.scope)
 			}
-			return m.may(a, needs.role, needs.scope)
+			return m.may(a, needs.action, needs.scope)
 		}
 	}
 	return r
@@ -282,12 +361,6 @@ func (m *matrix) armRequest(method, pattern, action string, row armRow) request 
 // scopeIn is the resource in a path: what an action is asked on. What comes
 // after it is a list, or a verb.
 func scopeIn(path string) string {
-	if before, _, found := strings.Cut(path, "/providers/Microsoft.Authorization/role"); found {
-		if before == "" {
-			return "/"
-		}
-		return before
-	}
 	s := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	n, whole := 0, 0
 	for n < len(s) {

@@ -32,6 +32,7 @@ type matrix struct {
 	vars       vars // what is there
 	nothing    vars // the same names for what is nowhere
 	askers     []*asker
+	pod        string   // a token of a pod
 	canaries   []string // texts that only the readers of what is there may see
 	foreignIDs []string // by which rows of the other tenant are known
 
@@ -86,6 +87,7 @@ const (
 	theGroup        = theSubscription + "/resourceGroups/{group}"
 	theOtherGroup   = theSubscription + "/resourceGroups/{other}"
 	theIdentity     = theGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{identity}"
+	theCluster      = theGroup + "/providers/Microsoft.ContainerService/managedClusters/{cluster}"
 )
 
 // known are the callers of the tenant. Each has its rights alone, so that no
@@ -96,8 +98,8 @@ func known() []*asker {
 		// What the wires' own administrators, readers and owners hold.
 		{name: "reader", roles: []held{{"Reader", theSubscription}}, graph: []string{"Application.Read.All"}},
 		{name: "owner of another", roles: []held{{"Contributor", theOtherGroup}}, graph: []string{"Application.ReadWrite.OwnedBy"}, owns: []string{"{otherApplication}", "{otherPrincipal}"}},
-		{name: "owner", roles: []held{{"Contributor", theGroup}}, graph: []string{"Application.ReadWrite.OwnedBy"}, owns: []string{"{application}", "{principal}", "{bare}", "{deleted}"}},
-		{name: "owner without the permission", owns: []string{"{application}", "{principal}", "{bare}", "{deleted}"}},
+		{name: "owner", roles: []held{{"Contributor", theGroup}}, graph: []string{"Application.ReadWrite.OwnedBy"}, owns: []string{"{application}", "{principal}", "{bare}", "{deleted}", "{deletedPrincipal}"}},
+		{name: "owner without the permission", owns: []string{"{application}", "{principal}", "{bare}", "{deleted}", "{deletedPrincipal}"}},
 		{name: "on the resource", roles: []held{{"Contributor", theIdentity}}},
 		{name: "reader of the resource", roles: []held{{"Reader", theIdentity}}},
 		{name: "Owner of the group", roles: []held{{"Owner", theGroup}}},
@@ -109,12 +111,15 @@ func known() []*asker {
 		{name: "Managed Identity Operator", roles: []held{{"Managed Identity Operator", theGroup}}},
 		{name: "User Access Administrator", roles: []held{{"User Access Administrator", theGroup}}},
 		{name: "Role Based Access Control Administrator", roles: []held{{"Role Based Access Control Administrator", theGroup}}},
+		{name: "Credential Contributor", roles: []held{{"Managed Identity Federated Identity Credential Contributor", theGroup}}},
 		{name: "Key Vault Secrets User", roles: []held{{"Key Vault Secrets User", theGroup}}},
 		{name: "AKS cluster user", roles: []held{{"Azure Kubernetes Service Cluster User Role", theGroup}}},
+		{name: "AKS contributor", roles: []held{{"Azure Kubernetes Service Contributor Role", theGroup}}},
 		// Rights of this server's own.
 		{name: "Federation Reader", roles: []held{{"Federation Reader", "/"}}},
 		{name: "Federation Administrator", roles: []held{{"Federation Administrator", "/"}}},
 		{name: "administrator of one issuer", roles: []held{{"Federation Administrator", "/providers/Entente.Federation/issuers/{issuer}"}}},
+		{name: "keeper of a cluster", roles: []held{{"Contributor", theCluster}, {"Federation Administrator", "/providers/Entente.Federation/issuers/{cluster}"}}},
 		// Microsoft Graph's permissions.
 		{name: "owner of nothing", graph: []string{"Application.ReadWrite.OwnedBy"}},
 		{name: "writer", graph: []string{"Application.ReadWrite.All"}},
@@ -151,6 +156,7 @@ func newMatrix(t *testing.T, dsn string) *matrix {
 			m.nothing[name] = uuid.NewString()
 		}
 	}
+	m.nothing["{keySet}"] = m.vars["{keySet}"]
 	m.keep(t)
 	return m
 }
@@ -207,12 +213,11 @@ func (m *matrix) callers(t *testing.T) {
 	claims := func(tenant, principal string, expiry int64) map[string]any {
 		return map[string]any{"aud": m.URL(), "tid": tenant, "oid": principal, "iat": expiry - 3600, "nbf": expiry - 3600, "exp": expiry}
 	}
-	pod := must[*localissuer.Issuer](t)(localissuer.New(localissuer.Config{URL: "https://cluster.example/"}))
 	m.askers = append(m.askers, admin, foreign,
 		&asker{name: "nobody", unknown: true},
 		&asker{name: "something that is no token", unknown: true, token: "x"},
 		&asker{name: "token for another audience", unknown: true, token: m.tokenOf(t, m.vars["{tenant}"], admin.appID, m.secretOf(t, admin.appID), "https://vault.azure.net")},
-		&asker{name: "token of a pod", unknown: true, token: must[string](t)(pod.Mint(localissuer.Token{Namespace: "ns", ServiceAccount: "sa", Audiences: []string{m.URL()}}))},
+		&asker{name: "token of a pod", unknown: true, token: m.pod},
 		&asker{name: "token that has expired", unknown: true, token: m.sign(t, m.vars["{tenant}"], claims(m.vars["{tenant}"], admin.id, hour-3*3600))},
 		&asker{name: "token of one tenant that speaks of another", unknown: true, token: m.sign(t, other.Tenant.ID, claims(m.vars["{tenant}"], admin.id, hour))},
 		&asker{name: "token of this tenant for a principal of another", unknown: true, token: m.sign(t, m.vars["{tenant}"], claims(m.vars["{tenant}"], foreign.id, hour))},
@@ -302,7 +307,8 @@ func (m *matrix) objects(t *testing.T) {
 	v["{identity}"], v["{otherIdentity}"], v["{freshIdentity}"] = "matrix-identity", "other-identity", "matrix-identity2"
 	v["{credential}"], v["{freshCredential}"] = "matrix-credential", "fresh-credential"
 	v["{issuer}"], v["{freshIssuer}"] = "matrix-issuer", "fresh-issuer"
-	v["{freshTenant}"] = uuid.NewString()
+	v["{cluster}"], v["{freshCluster}"] = "matrix-cluster", "fresh-cluster"
+	v["{freshTenant}"], v["{nowhere}"] = uuid.NewString(), uuid.NewString()
 	m.canaries = []string{"canary-"}
 
 	for _, name := range []string{"{group}", "{other}"} {
@@ -316,7 +322,13 @@ func (m *matrix) objects(t *testing.T) {
 		_, err = d.AddCredential(ctx, system, directory.Parent{Identity: &ref}, m.trust(v["{credential}"]))
 		check(t, err)
 	}
-	_, _, err := d.PutIssuer(ctx, system, directory.Issuer{Name: v["{issuer}"], URL: "https://canary-issuer.example/"})
+	cluster, _, err := d.PutCluster(ctx, system, directory.ClusterSpec{ClusterRef: directory.ClusterRef{SubscriptionID: v["{subscription}"], Group: v["{group}"], Name: v["{cluster}"]},
+		Location: "local", Tags: map[string]string{"tag": "canary-of-" + v["{cluster}"] + "."}, Issuer: &directory.ClusterIssuerSpec{Keys: directory.HostedKeys}})
+	check(t, err)
+	v["{clusterID}"] = cluster.ID
+	pod := must[*localissuer.Issuer](t)(localissuer.New(localissuer.Config{URL: "https://cluster.example/"}))
+	v["{keySet}"], m.pod = string(pod.JWKS()), must[string](t)(pod.Mint(localissuer.Token{Namespace: "ns", ServiceAccount: "sa", Audiences: []string{m.URL()}}))
+	_, _, err = d.PutIssuer(ctx, system, directory.Issuer{Name: v["{issuer}"], URL: "https://canary-issuer.example/"})
 	check(t, err)
 
 	v["{application}"], v["{appId}"] = m.application(t, "canary-application", "matrix-unique")
@@ -337,13 +349,23 @@ func (m *matrix) objects(t *testing.T) {
 	v["{otherDeleted}"], _ = m.application(t, "canary-other-deleted", "other-deleted-unique")
 	check(t, d.DeleteApplication(ctx, system, directory.Ref{ID: v["{otherDeleted}"]}))
 
+	parent, parentAppID := m.application(t, "canary-parent", "parent-unique")
+	v["{deletedPrincipal}"] = must[directory.ServicePrincipal](t)(d.CreateServicePrincipal(ctx, system, directory.NewPrincipal{AppID: parentAppID})).ID
+	check(t, d.DeleteServicePrincipal(ctx, system, directory.Ref{ID: v["{deletedPrincipal}"]}))
+	v["{parent}"] = parent
+	v["{principalSecret}"] = must[directory.Secret](t)(func() (directory.Secret, error) {
+		s, _, err := d.AddPrincipalSecret(ctx, system, directory.Ref{ID: v["{principal}"]}, directory.NewSecret{DisplayName: "canary-secret"})
+		return s, err
+	}()).ID
+
 	bystander := &asker{name: "canary-bystander"}
 	m.principal(t, bystander)
 	v["{bystander}"] = bystander.id
 	m.own(t, v["{application}"], bystander.id)
+	m.own(t, v["{principal}"], bystander.id)
 	v["{grant}"] = must[directory.Grant](t)(d.AddGrant(ctx, system, directory.Grant{PrincipalID: v["{principal}"], ResourceID: graph.ID, AppRoleID: permissionID(t, "Directory.Read.All")})).ID
 	v["{readAll}"] = permissionID(t, "Application.Read.All")
-	for name, scope := range map[string]string{"{onRoot}": "/", "{onSubscription}": theSubscription, "{assignment}": theGroup, "{onIdentity}": theIdentity} {
+	for name, scope := range map[string]string{"{onRoot}": "/", "{onSubscription}": theSubscription, "{assignment}": theGroup, "{onIdentity}": theIdentity, "{onCluster}": theCluster} {
 		v[name] = uuid.NewString()
 		m.assign(t, v[name], bystander.id, held{"Reader", scope}, "canary-assignment")
 	}

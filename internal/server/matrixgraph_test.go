@@ -58,6 +58,8 @@ type graphRow struct {
 var (
 	onApplication = []string{"{application}"}
 	onPrincipal   = []string{"{application}", "{principal}"}
+	onDeleted     = []string{"{deleted}"}
+	onGone        = []string{"{deletedPrincipal}"}
 	allShown      = map[string]string{"canary-application": "{application}", "canary-other-application": "{otherApplication}"}
 )
 
@@ -78,6 +80,7 @@ var graphRows = map[string][]graphRow{
 	"PATCH /applications/{application}": {
 		{needs: writesIt, objects: onApplication, body: `{"notes":"changed"}`, ok: 204},
 		{note: "with nothing", needs: writesIt, objects: onApplication, body: `{}`, ok: 204},
+		{note: "of its certificates", needs: writesIt, objects: onApplication, body: `{"keyCredentials":[]}`, ok: 204},
 		{note: "upsert of what is there", needs: writesIt, objects: onApplication, path: "/v1.0/applications(uniqueName='{uniqueName}')", prefer: upserting, body: `{"displayName":"changed"}`, ok: 204, foreign: 201},
 		{note: "upsert of what is new", needs: makesIt, path: "/v1.0/applications(uniqueName='{freshUnique}')", prefer: upserting, body: `{"displayName":"fresh"}`, ok: 201, foreign: 201},
 	},
@@ -113,22 +116,89 @@ var graphRows = map[string][]graphRow{
 	},
 	"DELETE /servicePrincipals/{servicePrincipal}": {{needs: writesIt, objects: onPrincipal, ok: 204}},
 
-	"GET /servicePrincipals/{servicePrincipal}/appRoleAssignments":                 {{needs: readsIt, objects: onPrincipal}},
+	"POST /servicePrincipals/{servicePrincipal}/addPassword":    {{needs: writesIt, objects: onPrincipal, body: `{"passwordCredential":{"displayName":"fresh"}}`}},
+	"POST /servicePrincipals/{servicePrincipal}/removePassword": {{needs: writesIt, objects: onPrincipal, body: `{"keyId":"{principalSecret}"}`, ok: 204}},
+	"GET /servicePrincipals/{servicePrincipal}/owners": {
+		{needs: readsIt, objects: onPrincipal},
+		{note: "of itself", needs: readsIt, path: "/v1.0/servicePrincipals/{self}/owners", foreign: 200},
+	},
+	"POST /servicePrincipals/{servicePrincipal}/owners/$ref":           {{needs: writesIt, objects: onPrincipal, body: anOwner, ok: 204}},
+	"DELETE /servicePrincipals/{servicePrincipal}/owners/{owner}/$ref": {{needs: writesIt, objects: onPrincipal, ok: 204}},
+
+	"GET /servicePrincipals/{servicePrincipal}/appRoleAssignments": {
+		{needs: readsIt, objects: onPrincipal},
+		{note: "of itself", needs: forAnybody, path: "/v1.0/servicePrincipals/{self}/appRoleAssignments", foreign: 200}, // its token says the same
+	},
 	"POST /servicePrincipals/{servicePrincipal}/appRoleAssignments":                {{needs: grantsIt, body: aGrant, ok: 201}},
 	"DELETE /servicePrincipals/{servicePrincipal}/appRoleAssignments/{assignment}": {{needs: grantsIt, ok: 204}},
-	"GET /servicePrincipals/{servicePrincipal}/appRoleAssignedTo":                  {{needs: readsIt, path: "/v1.0/servicePrincipals/{graph}/appRoleAssignedTo"}},
-	"POST /servicePrincipals/{servicePrincipal}/appRoleAssignedTo":                 {{needs: grantsIt, path: "/v1.0/servicePrincipals/{graph}/appRoleAssignedTo", body: aGrant, ok: 201}},
-	"DELETE /servicePrincipals/{servicePrincipal}/appRoleAssignedTo/{assignment}":  {{needs: grantsIt, path: "/v1.0/servicePrincipals/{graph}/appRoleAssignedTo/{grant}", ok: 204}},
+	"GET /servicePrincipals/{servicePrincipal}/appRoleAssignedTo": {
+		{needs: readsIt, path: "/v1.0/servicePrincipals/{graph}/appRoleAssignedTo"},
+		{note: "of itself", needs: readsIt, path: "/v1.0/servicePrincipals/{self}/appRoleAssignedTo", foreign: 200},
+	},
+	"POST /servicePrincipals/{servicePrincipal}/appRoleAssignedTo":                {{needs: grantsIt, path: "/v1.0/servicePrincipals/{graph}/appRoleAssignedTo", body: aGrant, ok: 201}},
+	"DELETE /servicePrincipals/{servicePrincipal}/appRoleAssignedTo/{assignment}": {{needs: grantsIt, path: "/v1.0/servicePrincipals/{graph}/appRoleAssignedTo/{grant}", ok: 204}},
 
-	"GET /directory/deletedItems/microsoft.graph.application": {{needs: listsIt, foreign: 200, shows: map[string]string{"canary-deleted": "{deleted}", "canary-other-deleted": "{otherDeleted}"}}},
-	"GET /directory/deletedItems/{deletedItem}":               {{needs: readsIt, objects: []string{"{deleted}"}, hidden: true}},
-	"POST /directory/deletedItems/{deletedItem}/restore":      {{needs: writesIt, objects: []string{"{deleted}"}}},
-	"DELETE /directory/deletedItems/{deletedItem}":            {{needs: writesIt, objects: []string{"{deleted}"}, ok: 204}},
+	"GET /directory/deletedItems/microsoft.graph.application":      {{needs: listsIt, foreign: 200, shows: map[string]string{"canary-deleted": "{deleted}", "canary-other-deleted": "{otherDeleted}"}}},
+	"GET /directory/deletedItems/microsoft.graph.servicePrincipal": {{needs: listsIt, foreign: 200, shows: map[string]string{"canary-parent": "{deletedPrincipal}"}}},
+	"GET /directory/deletedItems/microsoft.graph.user":             {{needs: listsIt, foreign: 200}},
+	"GET /directory/deletedItems/microsoft.graph.group":            {{needs: listsIt, foreign: 200}},
+	"GET /directory/deletedItems/{deletedItem}": {
+		{note: "application", needs: readsIt, objects: onDeleted, hidden: true},
+		{note: "service principal", needs: readsIt, objects: onGone, path: "/v1.0/directory/deletedItems/{deletedPrincipal}", hidden: true},
+	},
+	"POST /directory/deletedItems/{deletedItem}/restore": {
+		{note: "application", needs: writesIt, objects: onDeleted},
+		{note: "service principal", needs: writesIt, objects: onGone, path: "/v1.0/directory/deletedItems/{deletedPrincipal}/restore"},
+	},
+	"DELETE /directory/deletedItems/{deletedItem}": {
+		{note: "application", needs: writesIt, objects: onDeleted, ok: 204},
+		{note: "service principal", needs: writesIt, objects: onGone, path: "/v1.0/directory/deletedItems/{deletedPrincipal}", ok: 204},
+	},
 
 	"GET /me":                         {{needs: forAnybody, ok: 400, foreign: 400}}, // no caller is a person
 	"GET /organization":               {{needs: forAnybody, foreign: 200, shows: map[string]string{"{tenant}": ""}}},
 	"POST /directoryObjects/getByIds": {{needs: listsIt, body: `{"ids":["{application}","{principal}","{otherApplication}"]}`, foreign: 200, shows: allShown, reads: true}},
+	"GET /directoryObjects/{object}": {
+		{note: "service principal", needs: readsIt, objects: onPrincipal, path: "/v1.0/directoryObjects/{principal}"},
+		{note: "application", needs: readsIt, objects: onApplication, path: "/v1.0/directoryObjects/{application}"},
+		{note: "its own", needs: forAnybody, path: "/v1.0/directoryObjects/{self}", foreign: 200},
+	},
+	"POST /directoryObjects/{object}/checkMemberGroups": {{needs: readsIt, objects: onPrincipal, path: "/v1.0/directoryObjects/{principal}/checkMemberGroups", body: `{"groupIds":["{nowhere}"]}`, reads: true}},
+	"POST /directoryObjects/{object}/getMemberGroups":   {{needs: readsIt, objects: onPrincipal, path: "/v1.0/directoryObjects/{principal}/getMemberGroups", body: `{"securityEnabledOnly":false}`, reads: true}},
+
+	// There are no people, groups and consents here: whoever may read hears so.
+	"GET /users":                                    nobody(200),
+	"POST /users":                                   cannotBeMade,
+	"GET /users/$count":                             nobody(200),
+	"GET /users/{absent}":                           nobody(404),
+	"PATCH /users/{absent}":                         nobody(404),
+	"DELETE /users/{absent}":                        nobody(404),
+	"POST /users/{absent}/getMemberGroups":          nobody(404),
+	"GET /groups":                                   nobody(200),
+	"POST /groups":                                  cannotBeMade,
+	"GET /groups/$count":                            nobody(200),
+	"GET /groups/{absent}":                          nobody(404),
+	"PATCH /groups/{absent}":                        nobody(404),
+	"DELETE /groups/{absent}":                       nobody(404),
+	"POST /groups/{absent}/getMemberGroups":         nobody(404),
+	"GET /groups/{absent}/members":                  nobody(404),
+	"POST /groups/{absent}/members/$ref":            nobody(404),
+	"DELETE /groups/{absent}/members/{member}/$ref": nobody(404),
+	"GET /groups/{absent}/owners":                   nobody(404),
+	"POST /groups/{absent}/owners/$ref":             nobody(404),
+	"DELETE /groups/{absent}/owners/{member}/$ref":  nobody(404),
+	"GET /oauth2PermissionGrants":                   nobody(200),
+	"POST /oauth2PermissionGrants":                  cannotBeMade,
+	"GET /oauth2PermissionGrants/{absent}":          nobody(404),
+	"PATCH /oauth2PermissionGrants/{absent}":        nobody(404),
+	"DELETE /oauth2PermissionGrants/{absent}":       nobody(404),
 }
+
+func nobody(status int) []graphRow {
+	return []graphRow{{needs: listsIt, ok: status, foreign: status, reads: true}}
+}
+
+var cannotBeMade = []graphRow{{needs: forAnybody, ok: 400, foreign: 400, body: `{"displayName":"x"}`, reads: true}}
 
 // spellings are the ways to name the parameters of a pattern.
 var spellings = []struct{ version, application, principal, credential string }{
@@ -172,7 +242,7 @@ func (row graphRow) paths(pattern string) []string {
 	var all []string
 	for _, s := range spellings {
 		path := strings.NewReplacer("{version}", s.version, "/{application}", s.application, "/{servicePrincipal}", s.principal, "/{credential}", s.credential,
-			"{assignment}", "{grant}", "{owner}", "{bystander}", "{deletedItem}", "{deleted}").Replace(pattern)
+			"{assignment}", "{grant}", "{owner}", "{bystander}", "{deletedItem}", "{deleted}", "{absent}", "{nowhere}", "{member}", "{bystander}").Replace(pattern)
 		if !slices.Contains(all, path) {
 			all = append(all, path)
 		}

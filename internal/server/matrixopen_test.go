@@ -11,19 +11,23 @@ var openRows = map[string]struct {
 	why    string
 	status int
 }{
-	"token POST /adfs/oauth2/token":                                  {"who asks for a token says who it is in the request", 400},
-	"token POST /adfs/{tenant}/adfs/oauth2/token":                    {"who asks for a token says who it is in the request", 400},
-	"token POST /{tenant}/oauth2/v2.0/token":                         {"who asks for a token says who it is in the request", 400},
-	"token POST /{tenant}/oauth2/token":                              {"who asks for a token says who it is in the request", 400},
-	"token GET /adfs/.well-known/openid-configuration":               {"clients read it before they have a token", 200},
-	"token GET /adfs/{tenant}/adfs/.well-known/openid-configuration": {"clients read it before they have a token", 200},
-	"token GET /{tenant}/v2.0/.well-known/openid-configuration":      {"clients read it before they have a token", 200},
-	"token GET /{tenant}/.well-known/openid-configuration":           {"clients read it before they have a token", 200},
-	"token GET /{tenant}/discovery/v2.0/keys":                        {"whoever takes a token needs the keys", 200},
-	"token GET /{tenant}/discovery/keys":                             {"whoever takes a token needs the keys", 200},
-	"token GET /common/discovery/instance":                           {"clients ask whether they may trust an authority before they have a token", 400},
-	"token GET /.well-known/webfinger":                               {"clients ask whether they may trust an authority before they have a token", 200},
-	"arm GET /metadata/endpoints":                                    {"it says where tokens are to be had", 200},
+	"token POST /adfs/oauth2/token":                                          {"who asks for a token says who it is in the request", 400},
+	"token POST /adfs/{tenant}/adfs/oauth2/token":                            {"who asks for a token says who it is in the request", 400},
+	"token POST /{tenant}/oauth2/v2.0/token":                                 {"who asks for a token says who it is in the request", 400},
+	"token POST /{tenant}/oauth2/token":                                      {"who asks for a token says who it is in the request", 400},
+	"token GET /adfs/.well-known/openid-configuration":                       {"clients read it before they have a token", 200},
+	"token GET /adfs/{tenant}/adfs/.well-known/openid-configuration":         {"clients read it before they have a token", 200},
+	"token GET /{tenant}/v2.0/.well-known/openid-configuration":              {"clients read it before they have a token", 200},
+	"token GET /{tenant}/.well-known/openid-configuration":                   {"clients read it before they have a token", 200},
+	"token GET /{tenant}/discovery/v2.0/keys":                                {"whoever takes a token needs the keys", 200},
+	"token GET /{tenant}/discovery/keys":                                     {"whoever takes a token needs the keys", 200},
+	"token GET /common/discovery/instance":                                   {"clients ask whether they may trust an authority before they have a token", 400},
+	"token GET /.well-known/webfinger":                                       {"clients ask whether they may trust an authority before they have a token", 200},
+	"hosted GET /oic/{tenant}/{clusterID}/.well-known/openid-configuration":  {"whoever trusts the cluster reads it", 200},
+	"hosted HEAD /oic/{tenant}/{clusterID}/.well-known/openid-configuration": {"whoever trusts the cluster reads it", 200},
+	"hosted GET /oic/{tenant}/{clusterID}/openid/v1/jwks":                    {"whoever trusts the cluster needs its keys", 200},
+	"hosted HEAD /oic/{tenant}/{clusterID}/openid/v1/jwks":                   {"whoever trusts the cluster needs its keys", 200},
+	"arm GET /metadata/endpoints":                                            {"it says where tokens are to be had", 200},
 }
 
 // runOpen sees that what is open to everybody is so on purpose, and tells
@@ -33,6 +37,9 @@ func (m *matrix) runOpen(t *testing.T) {
 	var routes []open
 	for _, r := range m.Service.token.Routes() {
 		routes = append(routes, open{"token", r.Method, r.Pattern})
+	}
+	for _, r := range m.hosted.Routes() {
+		routes = append(routes, open{"hosted", r.Method, strings.Replace(r.Pattern, "{cluster}", "{clusterID}", 1)})
 	}
 	for _, r := range m.arm.Routes() {
 		if r.Action == "" {
