@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 		{1, `\(BadRequest\) .*name 's' is invalid`, identities + `--name s --issuer https://oidc.example.org --subject s`},
 		{3, `\(ParentResourceNotFound\) `, `az identity federated-credential create --identity-name nope -g pets --name second --issuer https://oidc.example.org --subject s`},
 		{3, `\(InvalidResourceNamespace\) `, `az provider show -n Microsoft.Nope`},
-		{3, `\(NotFound\) No resource of this service has the path`, `az lock list`},
+		{3, `\(NotFound\) No resource of this service has the path`, `az policy assignment list`},
 		{1, "Bad Request.*MissingApiVersionParameter", `az rest --url /subscriptions`},
 		{1, "Unsupported Media Type", `az rest --method put --url "/subscriptions/$SUBSCRIPTION/resourcegroups/z?api-version=2021-04-01" --body '{'`},
 
