@@ -22,11 +22,13 @@ var rooms = map[string]struct {
 	"cmd/entente": {may: []string{"internal/cli"}},
 	"internal/cli": {may: []string{
 		"client", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer",
+		"internal/plan", "internal/manifest",
 	}},
 	"internal/server": {may: []string{
 		"internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/seed", "internal/manifest", "internal/exchange", "internal/directory", "internal/issuer",
 		"internal/keys", "internal/signin", "internal/credential", "internal/roles", "internal/db",
 	}},
+	"internal/plan":        {may: []string{"client", "internal/manifest", "internal/credential", "internal/roles"}, never: []string{"database/sql"}},
 	"internal/seed":        {may: []string{"internal/manifest", "internal/directory", "internal/credential", "internal/roles"}, never: []string{"net/http"}},
 	"internal/token":       {may: []string{"internal/exchange", "internal/keys", "internal/directory", "internal/strictjson"}},
 	"internal/graph":       {may: []string{"internal/directory", "internal/signin", "internal/credential", "internal/roles", "internal/strictjson"}},
