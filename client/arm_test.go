@@ -318,6 +318,17 @@ func TestRoles(t *testing.T) {
 			want: assignment,
 		},
 		{
+			name:  "one assignment",
+			steps: []step{{request: "GET " + assignmentID + "?api-version=2022-04-01", answer: assignmentJSON}},
+			call:  func(ctx context.Context, c *Client) (any, error) { return c.RoleAssignment(ctx, assignmentID) },
+			want:  assignment,
+		},
+		{
+			name:  "one of something else",
+			call:  func(ctx context.Context, c *Client) (any, error) { return c.RoleAssignment(ctx, group) },
+			fails: "is not the resource id of a role assignment",
+		},
+		{
 			name:  "take away",
 			steps: []step{{request: "DELETE " + assignmentID + "?api-version=2022-04-01", answer: assignmentJSON}},
 			call: func(ctx context.Context, c *Client) (any, error) {

@@ -151,10 +151,23 @@ func assignmentName(scope string, spec RoleAssignmentSpec) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
+// RoleAssignment reads an assignment by its resource id.
+func (c *Client) RoleAssignment(ctx context.Context, id string) (RoleAssignment, error) {
+	if !isAssignmentID(id) {
+		return RoleAssignment{}, fmt.Errorf("%q is not the resource id of a role assignment", id)
+	}
+	r, err := get[resource[assignmentProperties]](ctx, c, c.arm, at("").resource(id).param("api-version", authorizationVersion))
+	return assignmentOf(r), err
+}
+
+func isAssignmentID(id string) bool {
+	return strings.Contains(strings.ToLower(id), strings.ToLower(roleAssignments)+"/")
+}
+
 // DeleteRoleAssignment takes an assignment away by its resource id. One that is not
 // there is no error, as ARM has it.
 func (c *Client) DeleteRoleAssignment(ctx context.Context, id string) error {
-	if !strings.Contains(strings.ToLower(id), strings.ToLower(roleAssignments)+"/") {
+	if !isAssignmentID(id) {
 		return fmt.Errorf("%q is not the resource id of a role assignment", id)
 	}
 	return c.remove(ctx, c.arm, at("").resource(id).param("api-version", authorizationVersion))
