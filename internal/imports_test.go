@@ -21,7 +21,7 @@ var rooms = map[string]struct {
 }{
 	"cmd/entente": {may: []string{"internal/cli"}},
 	"internal/cli": {may: []string{
-		"client", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer",
+		"client", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer", "internal/login",
 		"internal/plan", "internal/manifest",
 	}},
 	"internal/login": {may: []string{"client"}, never: []string{"database/sql", "k8s.io/client-go/rest"}},
