@@ -21,7 +21,7 @@ var rooms = map[string]struct {
 }{
 	"cmd/entente": {may: []string{"internal/cli"}},
 	"internal/cli": {may: []string{
-		"client", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer", "internal/login",
+		"client", "internal/intercept", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer", "internal/login",
 		"internal/plan", "internal/manifest",
 	}},
 	"internal/login": {may: []string{"client"}, never: []string{"database/sql", "k8s.io/client-go/rest"}},
@@ -47,13 +47,14 @@ var rooms = map[string]struct {
 	"internal/db":          {},
 	"internal/strictjson":  {never: []string{"net/http", "database/sql"}},
 	"internal/localissuer": {never: []string{"database/sql"}},
+	"internal/intercept":   {never: []string{"database/sql"}},
 	"client":               {never: []string{"database/sql", "github.com/AzureAD/microsoft-authentication-library-for-go"}},
 }
 
 // directly are imports that only some rooms may have themselves.
 var directly = map[string][]string{
 	"database/sql": {"internal/db", "internal/directory", "internal/issuer", "internal/keys", "internal/signin"},
-	"net/http":     {"internal/server", "internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/issuer", "internal/localissuer", "internal/cli", "internal/login", "client"},
+	"net/http":     {"internal/server", "internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/issuer", "internal/localissuer", "internal/intercept", "internal/cli", "internal/login", "client"},
 }
 
 // pkg is what go list tells of a package.
