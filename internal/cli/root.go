@@ -47,10 +47,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "error:", err)
-		if h, ok := errors.AsType[*hinted](err); ok {
-			fmt.Fprintln(stderr, "hint:", h.hint)
-		}
+		report(stderr, err)
 		return exitCode(err)
 	}
 	return exitOK
@@ -81,6 +78,9 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 func exitCode(err error) int {
 	if _, ok := errors.AsType[wrongUsage](err); ok {
 		return exitUsage
+	}
+	if e, ok := errors.AsType[*exited](err); ok {
+		return e.code
 	}
 	if errors.Is(err, client.ErrNotFound) {
 		return exitNotFound
@@ -130,7 +130,7 @@ Exit codes: ` + exitHelp + `.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 	})
-	root.AddCommand(newServe(), newQuickstart(), newEnv(), newAzSetup(), newCluster(), newVersion())
+	root.AddCommand(newServe(), newQuickstart(), newRun(), newEnv(), newAzSetup(), newCluster(), newVersion())
 	return root
 }
 

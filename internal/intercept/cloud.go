@@ -45,6 +45,9 @@ func cloudOf(host string) *cloud {
 	return nil
 }
 
+// Answers tells whether a proxy answers for a host.
+func Answers(host string) bool { return cloudOf(strings.ToLower(host)) != nil }
+
 // Hosts are the names that a proxy answers for.
 func Hosts() []string {
 	var all []string

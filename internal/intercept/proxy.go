@@ -76,6 +76,9 @@ func Start(c Config) (*Proxy, error) {
 	if err != nil || service.Scheme != "https" || service.Host == "" || service.User != nil || service.Path != "" || service.RawQuery != "" {
 		return nil, fmt.Errorf("the service's URL %q is not https://HOST[:PORT]", c.Service)
 	}
+	if Answers(service.Hostname()) {
+		return nil, fmt.Errorf("the service %s is Azure itself", c.Service)
+	}
 	p := &Proxy{config: c, service: service, base: service.String(), secret: rand.Text(), log: cmp.Or(c.Log, slog.New(slog.DiscardHandler))}
 	if p.rules, err = parseRules(c.Pass); err != nil {
 		return nil, err
