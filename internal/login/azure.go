@@ -89,7 +89,7 @@ func (c Caller) azure() (client.TokenSource, error) {
 		})
 	default:
 		var own *certificate
-		if own, err = openCertificate(l.CertificateFile); err == nil {
+		if own, err = openCertificate(l.CertificateFile, l.KeyFile); err == nil {
 			s.TokenCredential, err = azidentity.NewClientCertificateCredential(c.TenantID, l.ClientID, own.chain, own.key, &azidentity.ClientCertificateCredentialOptions{ClientOptions: c.options()})
 		}
 	}
@@ -105,7 +105,7 @@ func (c Caller) azureCLI() (client.TokenSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login by az: %w", err)
 	}
-	return sdk{TokenCredential: credential, tenant: c.TenantID}, nil
+	return &held{from: sdk{TokenCredential: credential, tenant: c.TenantID}}, nil
 }
 
 // managedIdentity is what the machine has. The library asks an address of the

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -28,8 +29,25 @@ type certificate struct {
 const maxCertificate = 1 << 20
 
 // openCertificate reads a file of PEM blocks or PKCS #12 without a password, with
-// the certificate and its key in it.
-func openCertificate(name string) (*certificate, error) {
+// the certificate and its key in it; or two files of PEM blocks, one for each.
+func openCertificate(name, keyFile string) (*certificate, error) {
+	text, err := readCertificate(name)
+	if err == nil && keyFile != "" {
+		var key []byte
+		key, err = readCertificate(keyFile)
+		text = slices.Concat(text, []byte("\n"), key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	chain, key, err := azidentity.ParseCertificates(text, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate in %s: %w", name, err)
+	}
+	return &certificate{chain, key, time.Now}, nil
+}
+
+func readCertificate(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
@@ -42,11 +60,7 @@ func openCertificate(name string) (*certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate in %s: %w", name, err)
 	}
-	chain, key, err := azidentity.ParseCertificates(text, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate in %s: %w", name, err)
-	}
-	return &certificate{chain, key, time.Now}, nil
+	return text, nil
 }
 
 // assertion is a token of the client about itself, for the token endpoint alone and

@@ -31,6 +31,7 @@ type Login struct {
 	Method          Method `json:"method"`
 	ClientID        string `json:"clientId,omitempty"`        // of Secret, Certificate, Federated; of ManagedIdentity where it is user-assigned
 	CertificateFile string `json:"certificateFile,omitempty"` // PEM or PKCS #12, absolute
+	KeyFile         string `json:"keyFile,omitempty"`         // PEM, absolute; empty: the private key stands in CertificateFile
 	TokenFile       string `json:"tokenFile,omitempty"`       // read anew for every token, absolute
 }
 

@@ -99,7 +99,7 @@ func (c Caller) Source() (client.TokenSource, error) {
 	case Federated:
 		return client.Federated(authority, c.TenantID, l.ClientID, client.AssertionFile(l.TokenFile), c.HTTP), nil
 	}
-	s, err := openCertificate(l.CertificateFile)
+	s, err := openCertificate(l.CertificateFile, l.KeyFile)
 	if err != nil {
 		return nil, err
 	}

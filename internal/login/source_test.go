@@ -79,7 +79,8 @@ func file(t *testing.T, text string) string {
 // Every method asks the authority of its cloud, and nobody else, in the way that it
 // says; in Azure by Microsoft's library, elsewhere by ours.
 func TestSources(t *testing.T) {
-	_, both, certificate := certify(t)
+	only, both, certificate := certify(t)
+	whole := Login{Method: Certificate, ClientID: "robot", CertificateFile: file(t, both)}
 	logins := map[Login]func(t *testing.T, form url.Values, audience string){
 		{Method: Secret, ClientID: "robot"}: func(t *testing.T, form url.Values, _ string) {
 			if form.Get("client_secret") != "open sesame" {
@@ -91,7 +92,7 @@ func TestSources(t *testing.T) {
 				t.Errorf("sent %v", form)
 			}
 		},
-		{Method: Certificate, ClientID: "robot", CertificateFile: file(t, both)}: func(t *testing.T, form url.Values, audience string) {
+		whole: func(t *testing.T, form url.Values, audience string) {
 			token, err := jwt.ParseSigned(form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.PS256})
 			if err != nil {
 				t.Fatal(err)
@@ -109,6 +110,8 @@ func TestSources(t *testing.T) {
 			}
 		},
 	}
+	alone, _ := strings.CutPrefix(both, only)
+	logins[Login{Method: Certificate, ClientID: "robot", CertificateFile: file(t, only), KeyFile: file(t, alone)}] = logins[whole]
 	for host, caller := range map[string]Caller{
 		"login.microsoftonline.com": {Azure: true, Endpoints: client.Public()},
 		"login.microsoftonline.us":  {Azure: true, Endpoints: client.USGovernment()},
@@ -208,13 +211,13 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// az is asked for a token of the tenant and the scope.
+// az is asked for a token of the tenant and the scope, once.
 func TestAzureCLI(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the az of this test is a shell script")
 	}
 	dir := t.TempDir()
-	script := "#!/bin/sh\necho \"$@\" > " + dir + "/args\necho '{\"accessToken\":\"a token\",\"expires_on\":4102444800,\"tokenType\":\"Bearer\"}'\n"
+	script := "#!/bin/sh\necho \"$@\" >> " + dir + "/args\necho '{\"accessToken\":\"a token\",\"expires_on\":4102444800,\"tokenType\":\"Bearer\"}'\n"
 	if err := os.WriteFile(filepath.Join(dir, "az"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -227,8 +230,11 @@ func TestAzureCLI(t *testing.T) {
 	if err != nil || token.AccessToken != "a token" {
 		t.Fatal(err)
 	}
+	if again, err := s.Token(t.Context(), "https://microsoftgraph.chinacloudapi.cn/.default"); err != nil || again != token {
+		t.Errorf("another token: %v", err)
+	}
 	args, _ := os.ReadFile(filepath.Join(dir, "args"))
-	if text := string(args); !strings.Contains(text, "--tenant "+tenant) || !strings.Contains(text, "https://microsoftgraph.chinacloudapi.cn") {
+	if text := string(args); strings.Count(text, "\n") != 1 || !strings.Contains(text, "--tenant "+tenant) || !strings.Contains(text, "https://microsoftgraph.chinacloudapi.cn") {
 		t.Errorf("az %s", text)
 	}
 }
