@@ -31,7 +31,7 @@ func openAPIServer(kubeconfig, context string) (*apiServer, error) {
 		raw, _ := file.RawConfig() // was read already
 		switch name := cmp.Or(context, raw.CurrentContext); {
 		case len(raw.Contexts) > 0 && name == "":
-			return nil, hint(errors.New("read the kubeconfig: it has no current context"), "--context NAME chooses one")
+			return nil, hint(errors.New("read the kubeconfig: it has no current context"), "--kube-context NAME chooses one")
 		case len(raw.Contexts) > 0:
 			return nil, fmt.Errorf("read the kubeconfig: the context %q names no cluster in it", name)
 		}

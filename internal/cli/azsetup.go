@@ -79,6 +79,10 @@ func (o *azSetupOptions) setUp(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if s.context != "" {
+		return usage(hint(fmt.Errorf("context %s: az keeps its own settings, and takes a CA and a secret from files and the environment only", s.context),
+			"give --data-dir DIR, or --url URL and --ca FILE with AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE"))
+	}
 	z := azure{session: s, name: o.name}
 	if z.configDir, err = absolute(o.configDir); err != nil {
 		return fmt.Errorf("--config-dir: %w", err)

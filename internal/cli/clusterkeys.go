@@ -27,7 +27,7 @@ type updateKeysOptions struct {
 	keys        []string
 	fromCluster bool
 	kubeconfig  string
-	context     string
+	kubeContext string
 	watch       bool
 	every       time.Duration
 	logFormat   string
@@ -50,7 +50,7 @@ line for each upload and each failure, and tries again after a failure. Only a
 mistake in the set-up, before the first success, ends it. It needs the roles
 Reader on the cluster and Federation Administrator on its issuer.` + connectionHelp,
 		Example: `  entente cluster update-keys prod -g pets --from-cluster
-  entente cluster update-keys prod -g pets --from-cluster --kubeconfig prod.yaml --context admin --watch
+  entente cluster update-keys prod -g pets --from-cluster --kubeconfig prod.yaml --kube-context admin --watch
   kubectl get --raw /openid/v1/jwks | entente cluster update-keys prod -g pets --keys -
   entente cluster update-keys prod -g pets --keys sa.pub --keys sa-old.pub --dry-run`,
 		Args: arguments(cobra.ExactArgs(1)),
@@ -60,7 +60,7 @@ Reader on the cluster and Federation Administrator on its issuer.` + connectionH
 	f.StringArrayVar(&o.keys, "keys", nil, "`FILE` of public keys, a JSON Web Key Set or PEM; - is standard input (repeatable)")
 	f.BoolVar(&o.fromCluster, "from-cluster", false, "read the keys from the cluster itself")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "`FILE` that says where the cluster is (default: as kubectl, or the pod's own)")
-	f.StringVar(&o.context, "context", "", "`NAME` of the kubeconfig's context (default: the current one)")
+	f.StringVar(&o.kubeContext, "kube-context", "", "`NAME` of the kubeconfig's context (default: the current one)")
 	f.BoolVar(&o.watch, "watch", false, "go on until interrupted")
 	f.DurationVar(&o.every, "every", time.Minute, "how often --watch reads the cluster's keys")
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of --watch's lines: text or json")
@@ -73,8 +73,8 @@ func (o *updateKeysOptions) check() error {
 	switch {
 	case o.fromCluster == (len(o.keys) > 0):
 		return usage(hint(errors.New("give either --keys FILE or --from-cluster"), "kubectl get --raw /openid/v1/jwks prints a cluster's keys"))
-	case !o.fromCluster && (o.kubeconfig != "" || o.context != ""):
-		return usage(errors.New("--kubeconfig and --context go with --from-cluster"))
+	case !o.fromCluster && (o.kubeconfig != "" || o.kubeContext != ""):
+		return usage(errors.New("--kubeconfig and --kube-context go with --from-cluster"))
 	case o.watch && !o.fromCluster:
 		return usage(errors.New("--watch goes with --from-cluster"))
 	case o.watch && o.dryRun:
@@ -96,7 +96,7 @@ func (o *updateKeysOptions) run(cmd *cobra.Command, name string) error {
 	var read func(context.Context) (keySet, error)
 	var server *apiServer
 	if o.fromCluster {
-		if server, err = openAPIServer(o.kubeconfig, o.context); err != nil {
+		if server, err = openAPIServer(o.kubeconfig, o.kubeContext); err != nil {
 			return err
 		}
 		read = server.keySet

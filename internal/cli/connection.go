@@ -19,22 +19,28 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/login"
 	"github.com/entente-id/entente/internal/server"
 )
 
 // connection is what the flags of a client verb say about the service to talk to.
 // What they leave open comes from the environment that "entente env" exports, and
-// if nothing is there, from admin.json of the default data directory.
+// if nothing is there, from the current context, and else from admin.json of the
+// default data directory.
 type connection struct {
 	url, ca, tenant, dataDir string
+	cloud, context           string // two names of one thing, see contextName
 }
 
 // connectionHelp ends the help of every client verb.
 const connectionHelp = `
 
-The service is that of --data-dir or --url, else the one that this shell was
-pointed at with eval "$(entente env)" (ENTENTE_URL, ENTENTE_TENANT), else the one
-of the default data directory. The caller is AZURE_CLIENT_ID with
+The service is that of --data-dir or --url, or the one that --context or --cloud
+names ("entente context list"; public, usgov and china are Azure's), else the one
+that this shell was pointed at with ENTENTE_CONTEXT or eval "$(entente env)"
+(ENTENTE_URL, ENTENTE_TENANT), else the current context, else the service of the
+default data directory. The caller of a context is who logged in to it ("entente
+login"), of Azure else the one of az. The caller of a URL is AZURE_CLIENT_ID with
 AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, or the administrator in the
 data directory's admin.json.`
 
@@ -43,6 +49,8 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.ca, "ca", "", "PEM `FILE` of the CA to trust for it (default: the data directory's, or the system's)")
 	f.StringVar(&c.tenant, "tenant", "", "`TENANT`, by id or domain (default: the caller's)")
 	f.StringVar(&c.dataDir, "data-dir", defaultDataDir(), "data `DIR` of a service on this machine, for its address and its administrator")
+	f.StringVar(&c.context, "context", "", "`NAME` of the context to use (default: the current one)")
+	f.StringVar(&c.cloud, "cloud", "", "`CLOUD`: public, usgov, china, or the name of a context")
 }
 
 // session is a service that was found, and the caller.
@@ -54,12 +62,27 @@ type session struct {
 	caller       caller
 	http         *http.Client
 	client       *client.Client
+
+	context   string // whose it is; empty: of no context
+	azure     bool   // it is a cloud of Azure
+	endpoints client.Endpoints
 }
 
 // caller is how somebody proves who they are.
 type caller struct {
 	clientID, secret, tokenFile string
-	dataDir                     string // where the secret stands, if it is an administrator's
+	dataDir                     string       // where the secret stands, if it is an administrator's
+	method                      login.Method // in a context
+}
+
+func (c caller) String() string {
+	switch {
+	case c.clientID != "":
+		return "client " + c.clientID
+	case c.method == login.AzureCLI:
+		return "who is logged in to az"
+	}
+	return "the caller"
 }
 
 // open finds the service and the caller. It asks the service only for the id of a
@@ -85,6 +108,13 @@ type search struct {
 // find is open, apart from where flags and variables come from.
 func (c connection) find(ctx context.Context, given func(flag string) bool, getenv func(string) string) (*session, error) {
 	f := &search{connection: c, given: given, getenv: getenv}
+	chosen, store, err := f.chosen()
+	if err != nil {
+		return nil, err
+	}
+	if chosen != nil {
+		return f.enter(ctx, *chosen, store)
+	}
 	s := &session{}
 	byDirectory, err := f.where(s)
 	if err != nil {
@@ -120,7 +150,7 @@ func (f *search) where(s *session) (byDirectory bool, _ error) {
 	case err == nil:
 	case absent && byDirectory && !f.given("data-dir"):
 		return false, hint(fmt.Errorf("no service is known: ENTENTE_URL is not set, and %w", errors.Unwrap(err)),
-			`start one with "entente serve", or give --data-dir DIR; for one on another machine give --url URL and --ca FILE, and set AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE`)
+			`start one with "entente serve", or give --data-dir DIR; for one on another machine: entente context add NAME --url URL --ca FILE; for Azure: --cloud public`)
 	case byDirectory || f.given("data-dir"):
 		return false, err
 	}
@@ -203,8 +233,14 @@ func (s *session) connect() (err error) {
 	if a.tokenFile != "" {
 		source = client.Federated(s.authority, s.tenantID, a.clientID, client.AssertionFile(a.tokenFile), s.http)
 	}
+	s.endpoints = client.Entente(s.authority)
+	return s.with(source)
+}
+
+// with makes the client of a source of tokens.
+func (s *session) with(source client.TokenSource) (err error) {
 	s.client, err = client.New(client.Config{
-		Endpoints: client.Entente(s.authority), TenantID: s.tenantID, HTTP: s.http, Credential: source, UserAgent: "entente/" + version(),
+		Endpoints: s.endpoints, TenantID: s.tenantID, HTTP: s.http, Credential: source, UserAgent: "entente/" + version(),
 	})
 	return err
 }
@@ -223,19 +259,22 @@ func (s *session) subscriptionID(ctx context.Context, asked string) (string, err
 		s.subscription = all[0].SubscriptionID
 		return s.subscription, nil
 	case 0:
-		return "", hint(fmt.Errorf("client %s sees no subscription", s.caller.clientID), "give it a role on one or on something in it, for instance Reader")
+		return "", hint(fmt.Errorf("%s sees no subscription", s.caller), "give it a role on one or on something in it, for instance Reader")
 	}
 	ids := make([]string, len(all))
 	for i, one := range all {
 		ids[i] = one.SubscriptionID
 	}
-	return "", hint(fmt.Errorf("client %s sees %d subscriptions: %s", s.caller.clientID, len(all), strings.Join(ids, ", ")), "choose one with --subscription ID")
+	return "", hint(fmt.Errorf("%s sees %d subscriptions: %s", s.caller, len(all), strings.Join(ids, ", ")), "choose one with --subscription ID")
 }
 
 // explain gives an error of the connection the hint that mends it.
 func (s *session) explain(err error) error {
 	if _, ok := errors.AsType[*hinted](err); ok || err == nil {
 		return err
+	}
+	if s.context != "" {
+		return s.explainContext(err)
 	}
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	refusal, refused := errors.AsType[*client.TokenError](err)
@@ -252,7 +291,7 @@ func (s *session) explain(err error) error {
 	case refused && s.caller.dataDir == "" && refusal.Status < 500:
 		return hint(err, "AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, say who calls; --tenant where they belong")
 	case answered && answer.Status == http.StatusForbidden:
-		return hint(err, "client %s needs a role with the action that the message names", s.caller.clientID)
+		return hint(err, "%s needs a role with the action that the message names", s.caller)
 	}
 	return err
 }
@@ -260,20 +299,25 @@ func (s *session) explain(err error) error {
 // trusting is an HTTP client that trusts the CA in a file and no other; without a
 // file those of the system.
 func trusting(caFile string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		text, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the CA of the service: %w", err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("read the CA of the service: there is no certificate in %s", caFile)
-		}
-		transport.TLSClientConfig.RootCAs = roots
+	if caFile == "" {
+		return trustingOnly(nil), nil
 	}
-	return &http.Client{Transport: transport}, nil
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA of the service: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read the CA of the service: there is no certificate in %s", caFile)
+	}
+	return trustingOnly(roots), nil
+}
+
+// trustingOnly is an HTTP client that trusts these roots, or else the system's.
+func trustingOnly(roots *x509.CertPool) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	return &http.Client{Transport: transport}
 }
 
 // absolute is a file's name that holds in other directories; none stays none.

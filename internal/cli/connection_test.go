@@ -132,11 +132,16 @@ func TestConnection(t *testing.T) {
 				t.Fatal(err)
 			}
 			flag := func(name string) string { return cmd.Flags().Lookup(name).Value.String() }
-			c := connection{url: flag("url"), ca: flag("ca"), tenant: flag("tenant"), dataDir: flag("data-dir")}
+			c := connection{url: flag("url"), ca: flag("ca"), tenant: flag("tenant"), dataDir: flag("data-dir"), context: flag("context"), cloud: flag("cloud")}
 			if c.dataDir == defaultDataDir() {
 				c.dataDir = empty
 			}
-			s, err := c.find(t.Context(), func(name string) bool { return wasGiven(cmd.Flags(), name) }, func(name string) string { return tt.env[name] })
+			s, err := c.find(t.Context(), func(name string) bool { return wasGiven(cmd.Flags(), name) }, func(name string) string {
+				if v := tt.env[name]; v != "" || name != "ENTENTE_CONFIG" {
+					return v
+				}
+				return filepath.Join(empty, "contexts.json")
+			})
 			if tt.fails != "" {
 				if err == nil {
 					t.Fatalf("found %+v", s)

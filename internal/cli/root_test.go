@@ -55,7 +55,7 @@ func TestWrongUsage(t *testing.T) {
 		"cluster update-keys a -g b":                                   "give either --keys FILE or --from-cluster",
 		"cluster update-keys a -g b --keys x --from-cluster":           "give either --keys FILE or --from-cluster",
 		"cluster update-keys a -g b --keys x --watch":                  "--watch goes with --from-cluster",
-		"cluster update-keys a -g b --keys x --context y":              "go with --from-cluster",
+		"cluster update-keys a -g b --keys x --kube-context y":         "go with --from-cluster",
 		"cluster update-keys a -g b --from-cluster --watch --dry-run":  "--watch and --dry-run do not go together",
 		"cluster update-keys a -g b --from-cluster --every 10ms":       "--every: 10ms is less than 1s",
 		"cluster update-keys a -g b --from-cluster --log-format x":     `--log-format: "x" is neither json nor text`,
