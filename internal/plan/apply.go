@@ -17,7 +17,7 @@ import (
 type ApplyOptions struct {
 	// Progress is told what happens, one thing at a time; nil: nobody is.
 	Progress func(Progress)
-	// Wait waits between two tries; nil: it takes the time.
+	// Wait waits between two tries, for several parents at one time; nil: it takes the time.
 	Wait func(context.Context, time.Duration) error
 }
 

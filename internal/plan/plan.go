@@ -20,8 +20,10 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/credential"
@@ -90,6 +92,8 @@ func Make(ctx context.Context, c *client.Client, m *manifest.Manifest, o Options
 	if err := p.problems.Err(); err != nil {
 		return nil, err
 	}
+	// What belongs to one application or identity stands together.
+	slices.SortStableFunc(p.plan.Steps, func(a, b *Step) int { return cmp.Compare(p.index(a.of), p.index(b.of)) })
 	p.plan.Target = p.target
 	p.plan.count()
 	return p.plan, nil
@@ -111,6 +115,9 @@ type planner struct {
 	resources   map[string]*resource
 	limit       *int // of credentials, once it was asked for; 0: not to be known
 }
+
+// index is where a holder stands among all; before them, for none.
+func (p *planner) index(h *holder) int { return slices.Index(p.holders, h) }
 
 // add notes what stands in the way.
 func (p *planner) add(at manifest.Place, field, format string, args ...any) {
