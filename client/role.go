@@ -84,6 +84,7 @@ type RoleAssignment struct {
 	RoleDefinitionID string    `json:"roleDefinitionId"`        // resource id
 	PrincipalID      string    `json:"principalId"`             // object id
 	PrincipalType    string    `json:"principalType,omitempty"` // "ServicePrincipal", "User", "Group"
+	Condition        string    `json:"condition,omitempty"`     // what else has to hold, if anything
 	CreatedOn        time.Time `json:"createdOn,omitzero"`
 }
 
@@ -104,6 +105,7 @@ type assignmentProperties struct {
 	RoleDefinitionID string    `json:"roleDefinitionId"`
 	PrincipalID      string    `json:"principalId"`
 	PrincipalType    string    `json:"principalType"`
+	Condition        string    `json:"condition"`
 	CreatedOn        time.Time `json:"createdOn"`
 }
 
@@ -111,7 +113,7 @@ func assignmentOf(r resource[assignmentProperties]) RoleAssignment {
 	p := r.Properties
 	return RoleAssignment{
 		ID: r.ID, Name: r.Name, Scope: p.Scope, RoleDefinitionID: p.RoleDefinitionID,
-		PrincipalID: p.PrincipalID, PrincipalType: p.PrincipalType, CreatedOn: p.CreatedOn,
+		PrincipalID: p.PrincipalID, PrincipalType: p.PrincipalType, Condition: p.Condition, CreatedOn: p.CreatedOn,
 	}
 }
 
