@@ -20,6 +20,9 @@ func run(m *testing.M) int {
 	if os.Getenv(sdkProcess) != "" {
 		return sdkMain()
 	}
+	if os.Getenv(runProcess) != "" {
+		return runMain()
+	}
 	return testkit.Main(m)
 }
 

@@ -1,0 +1,465 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/msi/armmsi"
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/testkit"
+)
+
+// under is a command under "entente run": with little in its environment, and
+// with a directory for temporary files that must be empty at the end.
+func under(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	home, temporary := t.TempDir(), t.TempDir()
+	cmd := exec.CommandContext(t.Context(), testkit.Program, append([]string{"run"}, args...)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + temporary}, env...)
+	testkit.EndWithUs(cmd)
+	t.Cleanup(func() {
+		if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v (%v)", left, err)
+		}
+	})
+	return cmd
+}
+
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, complaint(err))
+	}
+	return string(out)
+}
+
+// runProcess marks a child process of the tests: a program made for Azure,
+// which knows nothing of Entente.
+const runProcess = "ENTENTE_E2E_RUN"
+
+// azurePrograms are what it can do, by the marker's value.
+var azurePrograms = map[string]func(context.Context) (any, error){"manage": manageAzure, "token": azureToken}
+
+func runMain() int {
+	result, err := azurePrograms[os.Getenv(runProcess)](context.Background())
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(result)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func azureToken(ctx context.Context) (any, error) {
+	credential, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return nil, err
+	}
+	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{vault + "/.default"}})
+	return token.Token, err
+}
+
+// managed is what manageAzure saw.
+type managed struct {
+	Listed      []string // names of credentials, over several pages
+	Application string   // client id
+	Issuer      string   // of a token that go-oidc has verified
+	Certificate string   // client id in the token that a certificate got
+}
+
+// manageAzure makes an identity with the resource manager's client, and an
+// application with a certificate with plain requests to Graph, which then logs in.
+func manageAzure(ctx context.Context) (any, error) {
+	var m managed
+	credential, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return m, err
+	}
+	subscription := os.Getenv("AZURE_SUBSCRIPTION_ID")
+	manager, err := arm.NewClient("e2e", "v1.0.0", credential, nil)
+	if err != nil {
+		return m, err
+	}
+	group, err := runtime.NewRequest(ctx, http.MethodPut, runtime.JoinPaths(manager.Endpoint(), "/subscriptions/"+subscription+"/resourceGroups/pets?api-version=2021-04-01"))
+	if err != nil {
+		return m, err
+	}
+	if err := runtime.MarshalAsJSON(group, map[string]string{"location": "westeurope"}); err != nil {
+		return m, err
+	}
+	if resp, err := manager.Pipeline().Do(group); err != nil || resp.StatusCode >= 300 {
+		return m, fmt.Errorf("resource group: %v, %w", resp, err)
+	}
+	factory, err := armmsi.NewClientFactory(subscription, credential, nil)
+	if err != nil {
+		return m, err
+	}
+	if _, err := factory.NewUserAssignedIdentitiesClient().CreateOrUpdate(ctx, "pets", "cat", armmsi.Identity{Location: to.Ptr("westeurope")}, nil); err != nil {
+		return m, err
+	}
+	credentials := factory.NewFederatedIdentityCredentialsClient()
+	for _, name := range []string{"one", "two", "three"} {
+		properties := &armmsi.FederatedIdentityCredentialProperties{Issuer: to.Ptr("https://oidc.example.org/"), Subject: to.Ptr("system:serviceaccount:pets:" + name), Audiences: []*string{to.Ptr(audience)}}
+		if _, err := credentials.CreateOrUpdate(ctx, "pets", "cat", name, armmsi.FederatedIdentityCredential{Properties: properties}, nil); err != nil {
+			return m, err
+		}
+	}
+	for pager := credentials.NewListPager("pets", "cat", &armmsi.FederatedIdentityCredentialsClientListOptions{Top: to.Ptr[int32](1)}); pager.More(); {
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			return m, err
+		}
+		for _, c := range page.Value {
+			m.Listed = append(m.Listed, *c.Name)
+		}
+	}
+	slices.Sort(m.Listed)
+
+	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://graph.microsoft.com/.default"}})
+	if err != nil {
+		return m, err
+	}
+	tenant := os.Getenv("AZURE_TENANT_ID")
+	m.Issuer = "https://login.microsoftonline.com/" + tenant + "/"
+	provider, err := oidc.NewProvider(ctx, m.Issuer)
+	if err != nil {
+		return m, err
+	}
+	if _, err := provider.Verifier(&oidc.Config{ClientID: "https://graph.microsoft.com"}).Verify(ctx, token.Token); err != nil {
+		return m, err
+	}
+	key, certificate, err := selfSigned()
+	if err != nil {
+		return m, err
+	}
+	body := fmt.Sprintf(`{"displayName":"certified","keyCredentials":[{"type":"AsymmetricX509Cert","usage":"Verify","key":%q}]}`, base64.StdEncoding.EncodeToString(certificate.Raw))
+	if m.Application, err = post(ctx, token.Token, "applications", body); err != nil {
+		return m, err
+	}
+	if _, err := post(ctx, token.Token, "servicePrincipals", `{"appId":"`+m.Application+`"}`); err != nil {
+		return m, err
+	}
+	certified, err := azidentity.NewClientCertificateCredential(tenant, m.Application, []*x509.Certificate{certificate}, key, nil)
+	if err != nil {
+		return m, err
+	}
+	access, err := certified.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{vault + "/.default"}})
+	if err != nil {
+		return m, err
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(access.Token, ".")[1])
+	if err != nil {
+		return m, err
+	}
+	var c claims
+	err = json.Unmarshal(payload, &c)
+	m.Certificate = c.AppID
+	return m, err
+}
+
+func post(ctx context.Context, token, set, body string) (appID string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://graph.microsoft.com/v1.0/"+set, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		return "", fmt.Errorf("%s: %s %s %w", set, resp.Status, answer, err)
+	}
+	var made struct{ AppID string }
+	err = json.Unmarshal(answer, &made)
+	return made.AppID, err
+}
+
+func selfSigned() (*rsa.PrivateKey, *x509.Certificate, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, nil, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "workload"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	return key, certificate, err
+}
+
+func self(t *testing.T) string {
+	t.Helper()
+	name, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// An unmodified Go program manages a new service as if it were Azure.
+func TestRunWithoutService(t *testing.T) {
+	t.Parallel()
+	var got managed
+	if err := json.Unmarshal([]byte(output(t, under(t, []string{runProcess + "=manage"}, "--", self(t)))), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Listed, []string{"one", "three", "two"}) || got.Application == "" || got.Certificate != got.Application {
+		t.Errorf("the program saw %+v", got)
+	}
+}
+
+// A workload's token is exchanged by the service that was chosen, under the
+// names of each cloud. The shell was pointed at that service before.
+func TestRunWithService(t *testing.T) {
+	t.Parallel()
+	issuer, flags := cluster(t)
+	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
+	c := s.AsAdmin(t)
+	_, app := application(t, c, "workload", issuer.URL())
+	identityID, uami := identity(t, s, c, "pets", "workload", issuer.URL())
+	permit(t, c, uami, "Application.ReadWrite.All")
+	assign(t, c, uami, client.ResourceGroupID{SubscriptionID: s.SubscriptionID, Name: "pets"}, "Contributor")
+	file := tokenFile(t, mint(t, issuer))
+	for _, host := range []string{"", "https://login.microsoftonline.us/", "https://login.chinacloudapi.cn/", s.Authority} {
+		for name, env := range map[string][]string{
+			"--data-dir": {"AZURE_TENANT_ID=" + s.TenantID},
+			"--url":      {"AZURE_TENANT_ID=adfs", "SSL_CERT_FILE=" + s.CAFile, "ENTENTE_CA=" + s.CAFile},
+		} {
+			args := map[string][]string{"--data-dir": {"--data-dir", s.Dir}, "--url": {"--url", s.Authority}}[name]
+			env = append(env, runProcess+"=token", "AZURE_CLIENT_ID="+app.clientID, "AZURE_FEDERATED_TOKEN_FILE="+file, "AZURE_AUTHORITY_HOST="+host)
+			var token string
+			if err := json.Unmarshal([]byte(output(t, under(t, env, append(args, "--", self(t))...))), &token); err != nil {
+				t.Fatal(err)
+			}
+			if got := decode(t, token); got.OID != app.principalID || got.AppIDAcr != "2" || got.Iss != s.Authority+"/"+s.TenantID+"/" {
+				t.Errorf("%s by %s: claims %+v", host, name, got)
+			}
+		}
+	}
+	t.Run("as administrator", func(t *testing.T) {
+		var token string
+		if err := json.Unmarshal([]byte(output(t, under(t, []string{runProcess + "=token"}, "--data-dir", s.Dir, "--as-admin", "--", self(t)))), &token); err != nil {
+			t.Fatal(err)
+		}
+		if got := decode(t, token); got.AppID != s.ClientID {
+			t.Errorf("claims %+v", got)
+		}
+	})
+	t.Run("Terraform", func(t *testing.T) {
+		built, err := terraform()
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, _ := application(t, c, "terraformed", "")
+		out := output(t, under(t, []string{
+			"ARM_METADATA_HOSTNAME=management.azure.com", "ARM_USE_OIDC=true", "ARM_TENANT_ID=" + s.TenantID, "ARM_CLIENT_ID=" + uami.clientID, "ARM_OIDC_TOKEN_FILE_PATH=" + file,
+		}, "--data-dir", s.Dir, "--", built, "-identity", identityID.String(), "-application", other.AppID, "-issuer", issuer.URL(), "-subject", "system:serviceaccount:pets:x", "-audience", audience))
+		if !strings.Contains(out, `"login":"https://login.microsoftonline.com"`) || !strings.Contains(out, `"application":"system:serviceaccount:pets:x"`) {
+			t.Errorf("the layer below Terraform's providers saw %s", out)
+		}
+	})
+	t.Run("nothing answers", func(t *testing.T) {
+		s.Stop()
+		cmd := under(t, nil, "--data-dir", s.Dir, "--", "echo", "started")
+		if out, err := cmd.Output(); err == nil || len(out) > 0 || !strings.Contains(complaint(err), "hint: nothing answers at "+s.Authority) {
+			t.Errorf("%s%s", out, complaint(err))
+		}
+	})
+}
+
+func TestRunNode(t *testing.T) {
+	t.Parallel()
+	dir, err := nodePrograms()
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	cmd := under(t, nil, "--", "node", filepath.Join(dir, "tokens.mjs"))
+	cmd.Stdin = strings.NewReader(`[{"credential":"DefaultAzureCredential","scope":"` + vault + `/.default"}]`)
+	var got []struct{ Token, Message string }
+	if err := json.Unmarshal([]byte(output(t, cmd)), &got); err != nil || len(got) != 1 || got[0].Token == "" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if c := decode(t, got[0].Token); !strings.HasPrefix(c.Iss, "https://login.microsoftonline.com/") {
+		t.Errorf("claims %+v", c)
+	}
+}
+
+// Programs of other kinds find the proxy, its password and its CA by the environment alone.
+func TestRunOtherClients(t *testing.T) {
+	t.Parallel()
+	const url = "https://login.microsoftonline.com/$AZURE_TENANT_ID/v2.0/.well-known/openid-configuration"
+	java := filepath.Join(t.TempDir(), "Get.java")
+	if err := os.WriteFile(java, []byte(`
+		import java.net.*; import java.net.http.*;
+		public class Get { public static void main(String[] a) throws Exception {
+			System.out.println(HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create(a[0])).build(), HttpResponse.BodyHandlers.ofString()).body());
+		} }`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]struct {
+		needs, script string
+		flags         []string
+	}{
+		"curl":              {"curl", `curl -sS "` + url + `"`, nil},
+		"curl by HTTP/1.1":  {"curl", `curl -sS --http1.1 "` + url + `"`, nil},
+		"Python's urllib":   {"python3", `python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' "` + url + `"`, nil},
+		"Python's requests": {"/usr/bin/az", `/usr/bin/python3 -c 'import sys, requests as r; print(r.get(sys.argv[1]).text)' "` + url + `"`, nil},
+		"Java":              {"javac", `java ` + java + ` "` + url + `"`, []string{"--any-client"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath(k.needs); err != nil {
+				t.Skip(err)
+			}
+			if out := output(t, under(t, nil, append(k.flags, "--", "sh", "-c", k.script)...)); !strings.Contains(out, `"token_endpoint":"https://login.microsoftonline.com/`) {
+				t.Error(out)
+			}
+		})
+	}
+}
+
+// Debian's az in its own cloud, with its own cloud's names, and no setting.
+func TestRunAz(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("az"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	out := output(t, under(t, nil, "--", "sh", "-ec", `
+		mkdir $HOME/.azure
+		az login --service-principal -u $AZURE_CLIENT_ID -p $AZURE_CLIENT_SECRET --tenant $AZURE_TENANT_ID --query '[0].cloudName' -o tsv
+		az group create -n pets -l westeurope --query location -o tsv
+		az identity create -n cat -g pets --query name -o tsv
+		az identity federated-credential create --identity-name cat -g pets --name cluster --issuer https://oidc.example.org/ --subject s --query issuer -o tsv
+		az ad app create --display-name dog --query displayName -o tsv`))
+	if want := "AzureCloud\nwesteurope\ncat\nhttps://oidc.example.org/\ndog\n"; out != want {
+		t.Errorf("az says\n%s", out)
+	}
+}
+
+// The exit code is the command's, and so are input and output.
+func TestRunIsItsCommand(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		args   []string
+		code   int
+		stderr string
+	}{
+		{[]string{"--", "sh", "-c", "cat; echo aside >&2"}, 0, "aside\n"},
+		{[]string{"sh", "-c", "cat; exit 7"}, 7, ""},
+		{[]string{"--", "sh", "-c", "cat; kill -KILL $$"}, 137, ""},
+		{[]string{"--", "sh", "-c", "cat; curl -sS https://example.org"}, 56, "curl: (56) CONNECT tunnel failed, response 403\n"},
+	} {
+		cmd := under(t, nil, k.args...)
+		var out, errs bytes.Buffer
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("input"), &out, &errs
+		cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != k.code || out.String() != "input" || errs.String() != k.stderr {
+			t.Errorf("%q: %d, %q, %q", k.args, code, out.String(), errs.String())
+		}
+	}
+	for name, k := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"nothing":          {nil, 2, "entente run --help has examples"},
+		"no such command":  {[]string{"--", "there-is-no-such-command"}, 127, `error: exec: "there-is-no-such-command": executable file not found`},
+		"no such file":     {[]string{"--", "/there/is/none"}, 127, "error: "},
+		"a directory":      {[]string{"--", "/"}, 126, "error: "},
+		"two services":     {[]string{"--embedded", "--url", "https://x.test", "--", "true"}, 2, "--url names a service"},
+		"Azure's own":      {[]string{"--pass", "graph.microsoft.com", "--", "true"}, 2, `--pass: "graph.microsoft.com" is answered by the service`},
+		"no data there":    {[]string{"--data-dir", "/there/is/none", "--", "true"}, 1, "there is no /there/is/none/admin.json"},
+		"no seed there":    {[]string{"--seed", "/there/is/none", "--", "true"}, 1, "/there/is/none"},
+		"what was refused": {[]string{"-v", "--", "sh", "-c", "curl -s https://example.org; exit 3"}, 3, "msg=refused method=CONNECT host=example.org port=443 pass=example.org"},
+	} {
+		_, err := under(t, nil, k.args...).Output()
+		e, ok := errors.AsType[*exec.ExitError](err)
+		if !ok || e.ExitCode() != k.code || !strings.Contains(string(e.Stderr), k.want) {
+			t.Errorf("%s: %v %s, want %d %q", name, err, complaint(err), k.code, k.want)
+		}
+	}
+}
+
+// Signals reach the command, which decides what they mean; until it has ended,
+// everything it needs is there.
+func TestRunSignals(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		signal syscall.Signal
+		script string
+		code   int
+	}{
+		{syscall.SIGTERM, `trap 'curl -sSf -o /dev/null https://login.microsoftonline.com/common/discovery/keys; exit $((7 + $?))' TERM; echo ready; while :; do sleep 0.05; done`, 7},
+		{syscall.SIGINT, `trap 'exit 8' INT; echo ready; while :; do sleep 0.05; done`, 8},
+		{syscall.SIGUSR1, `trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done`, 9},
+		{syscall.SIGTERM, `echo ready; exec sleep 60`, 128 + int(syscall.SIGTERM)},
+	} {
+		cmd := under(t, nil, "--", "sh", "-c", k.script)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ready := make([]byte, len("ready\n"))
+		if _, err := io.ReadFull(out, ready); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Process.Signal(k.signal)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != k.code {
+			t.Errorf("%v on %s: %d, want %d", k.signal, k.script, code, k.code)
+		}
+	}
+}
+
+// What the command's files hold besides those of a new service: certificates.
+func TestRunKeepsItsKeyInMemory(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	out := output(t, under(t, nil, "--data-dir", s.Dir, "--", "sh", "-c", `cd $TMPDIR/entente-run-* && stat -c '%A %n' . * && ! grep -rlE 'PRIVATE|SECRET' .`))
+	if want := "drwx------ .\n-rw------- ca.pem\n-rw------- certificates.jks\n-rw------- certificates.pem\n"; out != want {
+		t.Errorf("the files:\n%s", out)
+	}
+}
