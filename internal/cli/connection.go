@@ -66,6 +66,7 @@ type session struct {
 	context   string // whose it is; empty: of no context
 	azure     bool   // it is a cloud of Azure
 	endpoints client.Endpoints
+	source    client.TokenSource // of the client's tokens
 }
 
 // caller is how somebody proves who they are.
@@ -239,6 +240,7 @@ func (s *session) connect() (err error) {
 
 // with makes the client of a source of tokens.
 func (s *session) with(source client.TokenSource) (err error) {
+	s.source = source
 	s.client, err = client.New(client.Config{
 		Endpoints: s.endpoints, TenantID: s.tenantID, HTTP: s.http, Credential: source, UserAgent: "entente/" + version(),
 	})
@@ -311,6 +313,17 @@ func trusting(caFile string) (*http.Client, error) {
 		return nil, fmt.Errorf("read the CA of the service: there is no certificate in %s", caFile)
 	}
 	return trustingOnly(roots), nil
+}
+
+// trustingPEM is an HTTP client that trusts the certificates in a text, which was
+// checked, or else the system's.
+func trustingPEM(text string) *http.Client {
+	if text == "" {
+		return trustingOnly(nil)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(text))
+	return trustingOnly(roots)
 }
 
 // trustingOnly is an HTTP client that trusts these roots, or else the system's.

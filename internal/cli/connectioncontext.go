@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -91,14 +90,7 @@ func findContext(all login.Contexts, name string) (login.Context, error) {
 
 // enter opens the session of a context.
 func (f *search) enter(ctx context.Context, c login.Context, store login.Store) (*session, error) {
-	s := &session{context: c.Name, azure: c.IsAzure(), endpoints: c.Endpoints(), subscription: c.SubscriptionID}
-	s.authority = s.endpoints.Authority
-	var roots *x509.CertPool
-	if c.CA != "" {
-		roots = x509.NewCertPool()
-		roots.AppendCertsFromPEM([]byte(c.CA)) // was checked when it was read
-	}
-	s.http = trustingOnly(roots)
+	s := sessionOf(c)
 	who := login.Caller{Endpoints: s.endpoints, Azure: s.azure, TenantID: c.TenantID, Login: c.Login, HTTP: s.http, Getenv: f.getenv}
 	if f.given("tenant") {
 		who.TenantID = f.tenant

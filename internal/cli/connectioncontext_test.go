@@ -151,7 +151,9 @@ func TestConnectionOfContexts(t *testing.T) {
 func TestEndpointsOfContexts(t *testing.T) {
 	for cloud, want := range map[string]client.Endpoints{"public": client.Public(), "usgov": client.USGovernment(), "china": client.China()} {
 		c := connection{cloud: cloud}
-		s, err := c.find(t.Context(), func(flag string) bool { return flag == "cloud" }, func(name string) string { return map[string]string{"ENTENTE_CONFIG": filepath.Join(t.TempDir(), "c")}[name] })
+		s, err := c.find(t.Context(), func(flag string) bool { return flag == "cloud" }, func(name string) string {
+			return map[string]string{"ENTENTE_CONFIG": filepath.Join(t.TempDir(), "c")}[name]
+		})
 		if err != nil || s.client.Endpoints() != want || !s.azure {
 			t.Errorf("%s: %+v, %v", cloud, s, err)
 		}
