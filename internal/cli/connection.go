@@ -30,6 +30,10 @@ import (
 type connection struct {
 	url, ca, tenant, dataDir string
 	cloud, context           string // two names of one thing, see contextName
+
+	// as is who calls, for verbs that have flags of their own to say so: its login
+	// and its secret. nil: who is found.
+	as *login.Caller
 }
 
 // connectionHelp ends the help of every client verb.
@@ -126,6 +130,10 @@ func (c connection) find(ctx context.Context, given func(flag string) bool, gete
 	}
 	if s.tenantID, err = f.whichTenant(ctx, s); err != nil {
 		return nil, s.explain(err)
+	}
+	if f.as != nil {
+		s.endpoints = client.Entente(s.authority)
+		return s, s.become(ctx, login.Caller{Endpoints: s.endpoints, TenantID: s.tenantID, Login: f.as.Login, Secret: f.as.Secret, HTTP: s.http, Getenv: getenv})
 	}
 	if err := f.who(s, byDirectory); err != nil {
 		return nil, err

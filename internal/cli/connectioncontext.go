@@ -96,10 +96,12 @@ func (f *search) enter(ctx context.Context, c login.Context, store login.Store) 
 		who.TenantID = f.tenant
 	}
 	var err error
-	switch c.Login.Method {
-	case "":
+	switch {
+	case f.as != nil:
+		who.Login, who.Secret = f.as.Login, f.as.Secret
+	case c.Login.Method == "":
 		err = f.implied(s, &who)
-	case login.Secret:
+	case c.Login.Method == login.Secret:
 		if who.Secret, err = store.Secret(c); err != nil {
 			return nil, s.explainContext(explainStore(err))
 		}
