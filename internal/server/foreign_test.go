@@ -16,7 +16,7 @@ func TestForeignObjectsInBodies(t *testing.T) {
 		own := m.send(request{method: "GET", path: "/v1.0/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')"}, foreign, m.vars)
 		m.vars["{myGraph}"], m.vars["{me}"] = idIn(t, own.Body.String()), foreign.id
 		mine := vars{"{mine}": m.vars["{mine}"], "{myGraph}": m.vars["{myGraph}"], "{me}": foreign.id, "{readAll}": m.vars["{readAll}"], "{foreignTenant}": m.vars["{foreignTenant}"]}
-		before := m.state(t)
+		before := m.state(t, nil)
 		for _, r := range []request{
 			{method: "POST", path: "/v1.0/applications/{mine}/owners/$ref", body: `{"@odata.id":"https://graph.microsoft.com/v1.0/directoryObjects/{bystander}"}`, ok: 404},
 			{method: "DELETE", path: "/v1.0/applications/{mine}/owners/{bystander}/$ref", ok: 404},
@@ -47,7 +47,7 @@ func TestForeignObjectsInBodies(t *testing.T) {
 				t.Errorf("%s %s tells what is there from what is not: %s", r.method, r.path, firstDifference(of, ofNothing))
 			}
 		}
-		if d := before.diff(m.state(t)); d != "" {
+		if d := before.diff(m.state(t, nil)); d != "" {
 			t.Errorf("something changed:\n%s", d)
 		}
 	})

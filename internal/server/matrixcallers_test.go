@@ -20,7 +20,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/entente-id/entente/internal/credential"
+	"github.com/entente-id/entente/internal/db"
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/keys"
 	"github.com/entente-id/entente/internal/localissuer"
 	"github.com/entente-id/entente/internal/roles"
 )
@@ -38,6 +40,8 @@ type matrix struct {
 
 	tables []string
 	kept   []table
+	watch  *sql.DB // one connection, on which version is asked
+	seen   string  // the version when the database was last as it was kept
 }
 
 // vars are values by the names that stand for them in paths and bodies.
@@ -140,13 +144,16 @@ func newMatrix(t *testing.T, dsn string) *matrix {
 	}
 	c := config(t.TempDir(), io.Discard)
 	c.DB, c.KeyEncryptionKey, c.BootstrapAdmin = dsn, file, &Workload{Issuer: "https://admin.example/", Subject: "administrator"}
+	c.SigningAlgorithm = keys.RS256 // of which verifying costs least
 	opened, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(opened.Close)
 	m := &matrix{service: &service{Service: opened, t: t}, system: directory.System(opened.defaultTenant, "test"), vars: vars{}}
-	m.tables = tables(t, m.db)
+	m.tables, m.watch = tables(t, m.db), must[*sql.DB](t)(sql.Open(map[db.Engine]string{db.SQLite: "sqlite", db.PostgreSQL: "pgx"}[m.db.Engine], dsn))
+	m.watch.SetMaxOpenConns(1)
+	t.Cleanup(func() { check(t, m.watch.Close()) })
 	m.objects(t)
 	m.callers(t)
 	m.guard(t)

@@ -50,7 +50,7 @@ func (m *matrix) runOpen(t *testing.T) {
 	for key := range openRows {
 		left[key] = true
 	}
-	before := m.state(t)
+	before := m.state(t, nil)
 	for _, of := range routes {
 		key := of.surface + " " + of.method + " " + of.pattern
 		row, decided := openRows[key]
@@ -82,7 +82,7 @@ func (m *matrix) runOpen(t *testing.T) {
 			}
 		}
 	}
-	if d := before.diff(m.state(t)); d != "" {
+	if d := before.diff(m.state(t, nil)); d != "" {
 		t.Errorf("something changed:\n%s", d)
 	}
 	for key := range left {

@@ -82,8 +82,13 @@ func (m *matrix) read(t *testing.T, name string) table {
 	return found
 }
 
-func (m *matrix) state(t *testing.T) state {
+// state reads the database, unless nothing was committed since it was as before says.
+func (m *matrix) state(t *testing.T, before state) state {
 	t.Helper()
+	version := m.version(t)
+	if before != nil && version == m.seen {
+		return before
+	}
 	s := state{}
 	for _, name := range m.tables {
 		lines := []string{}
@@ -94,6 +99,17 @@ func (m *matrix) state(t *testing.T) state {
 		s[name] = lines
 	}
 	return s
+}
+
+// version changes with every commit: on PostgreSQL also with writes that are rolled back.
+func (m *matrix) version(t *testing.T) (version string) {
+	t.Helper()
+	text := `PRAGMA data_version` // https://www.sqlite.org/pragma.html#pragma_data_version
+	if m.db.Engine == db.PostgreSQL {
+		text = `SELECT pg_snapshot_xmax(pg_current_snapshot())::text`
+	}
+	check(t, m.watch.QueryRowContext(t.Context(), text).Scan(&version))
+	return version
 }
 
 // diff says in which rows two states differ; rows that hold one of these texts do not count.
@@ -116,6 +132,7 @@ func (s state) diff(now state, except ...string) string {
 func (m *matrix) keep(t *testing.T) {
 	t.Helper()
 	m.write(t, `DELETE FROM audit_events`)
+	m.kept, m.seen = nil, m.version(t)
 	for _, name := range m.tables {
 		m.kept = append(m.kept, m.read(t, name))
 	}
@@ -124,6 +141,7 @@ func (m *matrix) keep(t *testing.T) {
 // restore brings the database back to what was kept, where now differs from before.
 func (m *matrix) restore(t *testing.T, before, now state) {
 	t.Helper()
+	defer func() { m.seen = m.version(t) }()
 	var changed []table
 	all := false // what others refer to goes only with them
 	for i, of := range m.kept {
@@ -132,10 +150,10 @@ func (m *matrix) restore(t *testing.T, before, now state) {
 			changed = append(changed, of)
 		}
 	}
-	if all {
+	switch {
+	case all:
 		changed = m.kept
-	}
-	if len(changed) == 0 {
+	case len(changed) == 0:
 		return
 	}
 	check(t, m.db.Update(t.Context(), func(tx *sql.Tx) error {
