@@ -279,6 +279,40 @@ func TestRunWithService(t *testing.T) {
 			t.Errorf("claims %+v", got)
 		}
 	})
+	t.Run("of a context", func(t *testing.T) {
+		config := filepath.Join(t.TempDir(), "contexts.json")
+		entente := func(args ...string) {
+			cmd := exec.CommandContext(t.Context(), testkit.Program, args...)
+			cmd.Env = []string{"ENTENTE_CONFIG=" + config}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		env := []string{"ENTENTE_CONFIG=" + config, runProcess + "=token", "AZURE_TENANT_ID=" + s.TenantID, "AZURE_CLIENT_ID=" + app.clientID, "AZURE_FEDERATED_TOKEN_FILE=" + file}
+		issuer := func(args ...string) string {
+			t.Helper()
+			var token string
+			if err := json.Unmarshal([]byte(output(t, under(t, env, append(args, "--", self(t))...))), &token); err != nil {
+				t.Fatal(err)
+			}
+			return decode(t, token).Iss
+		}
+		entente("context", "add", "lab", "--url", s.Authority, "--ca", s.CAFile)
+		if iss := issuer(); !strings.HasPrefix(iss, s.Authority) {
+			t.Errorf("in the current context the issuer is %s", iss)
+		}
+		entente("context", "use", "public")
+		if iss := issuer(); !strings.HasPrefix(iss, "https://login.microsoftonline.com/") {
+			t.Errorf("in Azure's context the issuer is %s", iss)
+		}
+		if iss := issuer("--context", "lab"); !strings.HasPrefix(iss, s.Authority) {
+			t.Errorf("with --context the issuer is %s", iss)
+		}
+		_, err := under(t, env, "--cloud", "public", "--", "true").Output()
+		if e, ok := errors.AsType[*exec.ExitError](err); !ok || e.ExitCode() != 2 || !strings.Contains(complaint(err), "public is Azure itself") {
+			t.Errorf("--cloud public: %s", complaint(err))
+		}
+	})
 	t.Run("Terraform", func(t *testing.T) {
 		built, err := terraform()
 		if err != nil {

@@ -46,11 +46,12 @@ GIT_SSL_CAINFO and JAVA_TOOL_OPTIONS. AZURE_AUTHORITY_HOST and what else points
 away from Azure's names is taken out. Nothing outside of COMMAND changes, and
 nothing is left when it ends.
 
-The service is that of --data-dir or --url, else the one that this shell was
-pointed at with eval "$(entente env)", else the one of the default data directory.
-Where there is none, or with --embedded, a new one is started for COMMAND, with a
-directory of its own that lives as long as COMMAND does. It gives tokens for any
-resource, and their issuer is https://login.microsoftonline.com/TENANT/.
+The service is found as by the other verbs (--data-dir, --url, --context, the
+environment, the current context, the default data directory). Where there is
+none, or the current context is Azure's, or with --embedded, a new one is started
+for COMMAND, with a directory of its own that lives as long as COMMAND does. It
+gives tokens for any resource, and their issuer is that of Azure's tokens,
+https://login.microsoftonline.com/TENANT/.
 
 With --as-admin, COMMAND is the service's administrator (of a service that is not
 new: the caller of the other verbs): AZURE_TENANT_ID, AZURE_CLIENT_ID,
@@ -96,7 +97,7 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) (err error) {
 		}
 	}
 	o.embedded = o.embedded || o.seed != ""
-	for _, flag := range []string{"url", "data-dir"} {
+	for _, flag := range []string{"url", "data-dir", "context", "cloud"} {
 		if o.embedded && wasGiven(cmd.Flags(), flag) {
 			return usage(fmt.Errorf("--%s names a service, and --embedded and --seed start a new one", flag))
 		}

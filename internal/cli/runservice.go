@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,28 +32,71 @@ type runService struct {
 func (o *runOptions) service(ctx context.Context, cmd *cobra.Command, dir string) (*runService, error) {
 	r := &runService{asAdmin: o.asAdmin}
 	if !o.embedded {
-		s, err := o.open(cmd)
-		nowhere := errors.Is(err, fs.ErrNotExist) && o.url == "" && o.ca == "" && !wasGiven(cmd.Flags(), "data-dir")
-		switch {
-		case err != nil && !nowhere && o.url != "" && !o.asAdmin:
-			s, err = &session{authority: strings.TrimRight(o.url, "/"), caFile: o.ca, tenantID: o.tenant}, nil // COMMAND may have a credential that we have not
-			if s.http, err = trusting(s.caFile); err != nil {
-				return nil, err
-			}
-		case nowhere:
-			o.embedded = true
-		case err != nil:
+		var err error
+		if r.session, err = o.known(ctx, cmd); err != nil {
 			return nil, err
 		}
-		if !o.embedded {
-			r.session = s
-			return r, r.answers(ctx)
-		}
+	}
+	if r.session != nil {
+		return r, r.answers(ctx)
 	}
 	if !cmd.Flags().Changed("as-admin") {
 		r.asAdmin = true
 	}
 	return r, r.start(ctx, filepath.Join(dir, "service"), o.seed, cmd.ErrOrStderr())
+}
+
+// known is the service that the flags, the environment or the current context
+// mean; nil: there is none, or it is Azure. Its caller is found only where
+// COMMAND is to be that: COMMAND may have a credential that this shell has not.
+func (o *runOptions) known(ctx context.Context, cmd *cobra.Command) (*session, error) {
+	f := &search{connection: o.connection, given: func(flag string) bool { return wasGiven(cmd.Flags(), flag) }, getenv: os.Getenv}
+	named, err := f.contextName()
+	if err != nil {
+		return nil, err
+	}
+	chosen, _, err := f.chosen()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{}
+	if chosen != nil {
+		s = sessionOf(*chosen)
+		switch {
+		case s.azure && named != "":
+			return nil, usage(hint(fmt.Errorf("%s is Azure itself", named), "without entente run, COMMAND talks to Azure; --embedded starts a new service in its place"))
+		case s.azure:
+			return nil, nil
+		}
+		s.tenantID = cmp.Or(o.tenant, chosen.TenantID)
+	} else {
+		_, err := f.where(s)
+		if errors.Is(err, fs.ErrNotExist) && f.url == "" && !f.given("data-dir") && f.getenv("ENTENTE_DATA_DIR") == "" {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.http, err = trusting(s.caFile); err != nil {
+			return nil, err
+		}
+		if s.tenantID, err = f.whichTenant(ctx, s); err != nil {
+			return nil, s.explain(err)
+		}
+		if f.local {
+			s.caller.dataDir, err = absolute(f.dataDir)
+		}
+	}
+	if err != nil || !o.asAdmin {
+		return s, err
+	}
+	if s, err = o.open(cmd); err != nil {
+		return nil, err
+	}
+	if s.caller.secret == "" && s.caller.tokenFile == "" {
+		return nil, hint(fmt.Errorf("--as-admin: %s has no secret that COMMAND could be given", s.caller), "without --as-admin, COMMAND is who its environment says")
+	}
+	return s, nil
 }
 
 // answers asks the service whether it is there, and for the tenant's id.
@@ -121,9 +167,12 @@ func (r *runService) close() error {
 // variables are those of COMMAND's environment that say who it is and where
 // the service is; empty ones are taken out.
 func (r *runService) variables(getenv func(string) string) map[string]string {
-	set := map[string]string{"ENTENTE_URL": r.authority, "ENTENTE_TENANT": r.tenantID, "ENTENTE_CA": r.caFile}
-	if r.caller.dataDir != "" {
-		set["ENTENTE_DATA_DIR"] = r.caller.dataDir
+	set := map[string]string{"ENTENTE_URL": r.authority, "ENTENTE_TENANT": r.tenantID, "ENTENTE_CA": r.caFile, "ENTENTE_DATA_DIR": r.caller.dataDir}
+	if r.context != "" {
+		set = map[string]string{"ENTENTE_CONTEXT": r.context} // of the file of contexts, which has the rest
+	}
+	for _, name := range []string{"ENTENTE_URL", "ENTENTE_TENANT", "ENTENTE_CA", "ENTENTE_DATA_DIR", "ENTENTE_CONTEXT", "ENTENTE_CLOUD"} {
+		set[name] += ""
 	}
 	// COMMAND is to go where programs go in Azure.
 	for _, name := range []string{"AZURE_AUTHORITY_HOST", "ARM_CLOUD_METADATA_URL", "ARM_METADATA_HOSTNAME", "ARM_METADATA_HOST", "ARM_ENDPOINT"} {
