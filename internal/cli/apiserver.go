@@ -18,10 +18,20 @@ import (
 // about its service-account tokens.
 type apiServer struct{ api rest.Interface }
 
-// openAPIServer finds the API server of a context of a kubeconfig: the file that is
+// openAPIServer finds the API server of a context of a kubeconfig, as openKubernetes
+// does.
+func openAPIServer(kubeconfig, context string) (*apiServer, error) {
+	api, err := openKubernetes(kubeconfig, context)
+	if err != nil {
+		return nil, err
+	}
+	return &apiServer{api.Discovery().RESTClient()}, nil
+}
+
+// openKubernetes finds the API server of a context of a kubeconfig: the file that is
 // named, else those of KUBECONFIG, else ~/.kube/config, else, inside a pod, the
 // API server of the pod's cluster. It makes no request.
-func openAPIServer(kubeconfig, context string) (*apiServer, error) {
+func openKubernetes(kubeconfig, context string) (kubernetes.Interface, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	rules.WarnIfAllMissing = false
@@ -45,7 +55,7 @@ func openAPIServer(kubeconfig, context string) (*apiServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
 	}
-	return &apiServer{api.Discovery().RESTClient()}, nil
+	return api, nil
 }
 
 func (a *apiServer) read(ctx context.Context, path string) ([]byte, error) {

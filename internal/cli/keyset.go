@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -140,24 +141,18 @@ func keysFromPEM(text []byte) (keys []json.RawMessage, err error) {
 		if block, text = pem.Decode(text); block == nil {
 			break
 		}
-		var public any
-		switch {
-		case block.Type == "PUBLIC KEY":
-			public, err = x509.ParsePKIXPublicKey(block.Bytes)
-		case block.Type == "RSA PUBLIC KEY":
-			public, err = x509.ParsePKCS1PublicKey(block.Bytes)
-		case block.Type == "CERTIFICATE":
-			var c *x509.Certificate
-			if c, err = x509.ParseCertificate(block.Bytes); err == nil {
-				public = c.PublicKey
-			}
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return nil, hint(errPrivate, "openssl pkey -in FILE -pubout writes the public key alone")
-		default:
-			return nil, fmt.Errorf("a PEM block %.40q is neither a public key nor a certificate", block.Type)
 		}
+		public, err := parsePublic(block)
 		if err != nil {
 			return nil, fmt.Errorf("read the PEM block %s: %w", block.Type, err)
+		}
+		if public == nil {
+			return nil, fmt.Errorf("a PEM block %.40q is neither a public key nor a certificate", block.Type)
+		}
+		if key, ok := public.(*ecdsa.PublicKey); ok && key.Curve == elliptic.P521() {
+			return nil, fmt.Errorf("the curve %s is not supported", key.Curve.Params().Name)
 		}
 		key, err := jwk(public)
 		if err != nil {
@@ -169,6 +164,24 @@ func keysFromPEM(text []byte) (keys []json.RawMessage, err error) {
 		return nil, errors.New("it is neither a JSON Web Key Set nor PEM")
 	}
 	return keys, nil
+}
+
+// parsePublic reads the public key of a PEM block, or nil if it is about something
+// else.
+func parsePublic(block *pem.Block) (crypto.PublicKey, error) {
+	switch block.Type {
+	case "PUBLIC KEY":
+		return x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(block.Bytes)
+	case "CERTIFICATE":
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return c.PublicKey, nil
+	}
+	return nil, nil
 }
 
 // jwk writes a public key as kube-apiserver publishes it: its id is the SHA-256 of
@@ -183,6 +196,8 @@ func jwk(public crypto.PublicKey) (json.RawMessage, error) {
 			algorithm = jose.ES256
 		case 384:
 			algorithm = jose.ES384
+		case 521: // which the service does not take
+			algorithm = jose.ES512
 		default:
 			return nil, fmt.Errorf("the curve %s is not supported", key.Curve.Params().Name)
 		}

@@ -41,7 +41,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // so that a second one ends the process at once
-	root := newRoot()
+	root := rootFor(os.Args[0])
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -76,6 +76,9 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 func exitCode(err error) int {
+	if _, ok := errors.AsType[azwiFailed](err); ok {
+		return exitError
+	}
 	if _, ok := errors.AsType[wrongUsage](err); ok {
 		return exitUsage
 	}
@@ -132,6 +135,8 @@ Exit codes: ` + exitHelp + `.`,
 	})
 	root.AddCommand(newContext(), newLogin(), newLogout(), newWhoami())
 	root.AddCommand(newServe(), newQuickstart(), newRun(), newEnv(), newAzSetup(), newCluster(), newVersion())
+	root.AddCommand(newServiceAccount("entente"), newJWKS("entente"), newPodIdentity("entente"))
+	root.Flags().AddFlag(azwiDebug())
 	return root
 }
 
