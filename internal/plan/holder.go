@@ -14,6 +14,7 @@ import (
 
 // holder is an application or managed identity of the file, as it is.
 type holder struct {
+	index int
 	kind  credential.ParentKind
 	want  *manifest.Holder
 	place manifest.Place
@@ -73,6 +74,9 @@ func (p *planner) look() error {
 	for i := range p.file.ManagedIdentities {
 		m := &p.file.ManagedIdentities[i]
 		p.holders = append(p.holders, &holder{kind: credential.ManagedIdentity, want: &m.Holder, place: m.Place, identity: m})
+	}
+	for i, h := range p.holders {
+		h.index = i
 	}
 	g, ctx := errgroup.WithContext(p.ctx)
 	g.SetLimit(p.Parallel)

@@ -93,7 +93,7 @@ func Make(ctx context.Context, c *client.Client, m *manifest.Manifest, o Options
 		return nil, err
 	}
 	// What belongs to one application or identity stands together.
-	slices.SortStableFunc(p.plan.Steps, func(a, b *Step) int { return cmp.Compare(p.index(a.of), p.index(b.of)) })
+	slices.SortStableFunc(p.plan.Steps, func(a, b *Step) int { return cmp.Compare(index(a.of), index(b.of)) })
 	p.plan.Target = p.target
 	p.plan.count()
 	return p.plan, nil
@@ -117,7 +117,12 @@ type planner struct {
 }
 
 // index is where a holder stands among all; before them, for none.
-func (p *planner) index(h *holder) int { return slices.Index(p.holders, h) }
+func index(h *holder) int {
+	if h == nil {
+		return -1
+	}
+	return h.index
+}
 
 // add notes what stands in the way.
 func (p *planner) add(at manifest.Place, field, format string, args ...any) {

@@ -61,9 +61,14 @@ func (p *planner) roles() error {
 
 func (p *planner) assign(h *holder, want *manifest.RoleAssignment, scope string, d *client.RoleDefinition) {
 	s := &Step{Action: Unchanged, Kind: RoleObject, Name: d.RoleName, Parent: h.parent(), work: work{of: h, right: true}}
-	if !slices.ContainsFunc(h.assignments[fold(scope)], func(a client.RoleAssignment) bool {
+	have := h.assignments[fold(scope)]
+	if i := slices.IndexFunc(have, func(a client.RoleAssignment) bool {
 		return same(strings.TrimRight(a.Scope, "/"), strings.TrimRight(scope, "/")) && guidOf(a.RoleDefinitionID) == guidOf(d.ID) && same(a.PrincipalID, h.principalID)
-	}) {
+	}); i >= 0 {
+		if have[i].Condition != "" {
+			s.Notes = append(s.Notes, "it has a condition, which a file cannot say")
+		}
+	} else {
 		s.Action, s.Changes = Create, []Change{{"scope", nil, scope}}
 		s.do = func(ctx context.Context) error {
 			_, err := p.client.PutRoleAssignment(ctx, scope, client.RoleAssignmentSpec{RoleDefinitionID: d.ID, PrincipalID: h.principalID, PrincipalType: "ServicePrincipal"})
