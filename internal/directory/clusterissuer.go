@@ -170,6 +170,7 @@ func (a *act) keyedIssuer(c *Cluster, url string, set json.RawMessage) error {
 	if err := a.alone(c, i); err != nil {
 		return err
 	}
+	was := i
 	changed := i.Implicit || len(set) > 0 && string(set) != string(i.KeySet)
 	switch {
 	case i.Implicit:
@@ -185,7 +186,7 @@ func (a *act) keyedIssuer(c *Cluster, url string, set json.RawMessage) error {
 	}
 	if changed {
 		i.Revision, i.UpdatedAt = i.Revision+1, a.at
-		if err := a.updateIssuer(i); err != nil {
+		if err := a.updateIssuer(was, i); err != nil {
 			return err
 		}
 	}
@@ -291,11 +292,12 @@ func (d *Directory) SetClusterKeys(ctx context.Context, c Caller, ref ClusterRef
 		case string(i.KeySet) == string(set):
 			return errUnchanged
 		}
+		was := i
 		i.setKeys(set)
 		i.Revision, i.UpdatedAt = i.Revision+1, a.at
 		put.Issuer.KeyIDs, put.Issuer.KeysAt = keyIDs(set), a.at
 		t.issuer(i)
-		return a.updateIssuer(i)
+		return a.updateIssuer(was, i)
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return Cluster{}, err

@@ -153,7 +153,7 @@ func (d *Directory) PutIssuer(ctx context.Context, c Caller, i Issuer) (put Issu
 		put = i
 		put.ID, put.TenantID, put.Implicit, put.CreatedAt, put.UpdatedAt = old.ID, c.TenantID, false, old.CreatedAt, a.at
 		put.Revision, t.id = old.Revision+1, old.ID
-		return a.updateIssuer(put)
+		return a.updateIssuer(old, put)
 	})
 	if err != nil {
 		return Issuer{}, false, err
@@ -235,7 +235,14 @@ func (a *act) makeIssuer(tenantID, url string) error {
 	return fmt.Errorf("the issuer %q comes and goes", url)
 }
 
-func (a *act) updateIssuer(i Issuer) error {
+// updateIssuer stores what a locked issuer becomes. What was assigned on a name
+// that it leaves goes: the next issuer of that name is another one.
+func (a *act) updateIssuer(was, i Issuer) error {
+	if fold(was.Name) != fold(i.Name) {
+		if err := a.removeAssignmentsAt(issuerScope(was.Name)); err != nil {
+			return err
+		}
+	}
 	algorithms, err := toJSON(notNil(i.Algorithms))
 	if err != nil {
 		return err
@@ -248,10 +255,11 @@ func (a *act) updateIssuer(i Issuer) error {
 	return err
 }
 
-// RemoveIssuer removes what was set for an issuer. Credentials that name its
-// URL stay; the URL falls back to an implicit issuer with discovery, or to
-// nothing when no credential and no cluster names it. A hosted issuer is
-// removed with its cluster.
+// RemoveIssuer removes what was set for an issuer, and what was assigned on it:
+// the next issuer of the name is another one. Credentials that name its URL
+// stay; the URL falls back to an implicit issuer with discovery, or to nothing
+// when no credential and no cluster names it. A hosted issuer is removed with
+// its cluster.
 func (d *Directory) RemoveIssuer(ctx context.Context, c Caller, name string) error {
 	return d.removeIssuer(ctx, c, name, false)
 }
@@ -280,6 +288,9 @@ func (d *Directory) removeIssuer(ctx context.Context, c Caller, name string, imp
 		}
 		t.id, t.name = i.ID, i.Name
 		t.note("issuer", i.URL)
+		if err := a.removeAssignmentsAt(issuerScope(i.Name)); err != nil {
+			return err
+		}
 		if err := a.removeAll(i.ID, `DELETE FROM issuer_keys WHERE issuer_id = $1`, `DELETE FROM issuers WHERE id = $1`); err != nil || named == 0 {
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/roles"
 )
 
 var keySet = json.RawMessage(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"1"}]}`)
@@ -284,5 +285,71 @@ func TestIssuerPutInParallel(t *testing.T) {
 				w.Errorf("%d set the keys of one URL", made)
 			}
 		}
+	})
+}
+
+// A right that was given on an issuer is nobody's on the next one of that name,
+// however the one came to lose the name and the other to have it.
+func TestIssuerNameBringsNoRights(t *testing.T) {
+	const scope = "/providers/Entente.Federation/issuers/"
+	prod := directory.Issuer{Name: "prod", URL: issuerURL, KeySource: directory.UploadedKeys, KeySet: keySet}
+	other := directory.Issuer{Name: "Prod", URL: "https://other.example", KeySource: directory.UploadedKeys, KeySet: keySet}
+	put := func(w *world, i directory.Issuer) {
+		w.Helper()
+		_, _, err := w.dir.PutIssuer(w.ctx(), w.admin, i)
+		w.ok(err)
+	}
+	for name, test := range map[string]func(w *world){
+		"removed": func(w *world) {
+			put(w, prod)
+			keeper := w.holder("keeper", roles.FederationAdministrator, scope+"prod")
+			_, _, err := w.dir.PutIssuer(w.ctx(), keeper.Caller, prod)
+			w.ok(err)
+			w.ok(w.dir.RemoveIssuer(w.ctx(), w.admin, "PROD"))
+			put(w, other)
+			_, _, err = w.dir.PutIssuer(w.ctx(), keeper.Caller, other)
+			w.kind(err, directory.Forbidden)
+		},
+		"removed, and a cluster takes the name": func(w *world) {
+			put(w, prod)
+			keeper := w.holder("keeper", roles.FederationAdministrator, scope+"prod")
+			w.ok(w.dir.RemoveIssuer(w.ctx(), w.admin, "prod"))
+			w.group("g")
+			w.assign(keeper.PrincipalID, roles.Reader, "/subscriptions/"+w.subscription)
+			c := w.cluster("g", "prod", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys, KeySet: keySet})
+			if c.Issuer.Name != "prod" {
+				w.Fatalf("the issuer is called %q", c.Issuer.Name)
+			}
+			_, err := w.dir.SetClusterKeys(w.ctx(), keeper.Caller, c.ClusterRef, freshKeySet())
+			w.kind(err, directory.Forbidden)
+		},
+		"implicit, adopted and removed": func(w *world) {
+			app := w.client("app")
+			w.credential(app.parent(), "one")
+			implicit := w.match(app.AppID, spec("one")).Issuer.Name
+			keeper := w.holder("keeper", roles.FederationAdministrator, scope+implicit)
+			put(w, prod)
+			w.ok(w.dir.RemoveIssuer(w.ctx(), w.admin, "prod"))
+			again := prod
+			again.Name = implicit
+			_, _, err := w.dir.PutIssuer(w.ctx(), keeper.Caller, again)
+			w.kind(err, directory.Forbidden)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { each(t, test) })
+	}
+	// It is the tenant's own names that count, and the same issuer keeps what was given on it.
+	each(t, func(w *world) {
+		_, otherAdmin := w.otherTenant()
+		put(w, prod)
+		keeper := w.holder("keeper", roles.FederationAdministrator, scope+"prod")
+		_, _, err := w.dir.PutIssuer(w.ctx(), otherAdmin, prod)
+		w.ok(err)
+		w.ok(w.dir.RemoveIssuer(w.ctx(), otherAdmin, "prod"))
+		renamed := prod
+		renamed.Name = "PROD"
+		put(w, renamed)
+		_, _, err = w.dir.PutIssuer(w.ctx(), keeper.Caller, renamed)
+		w.ok(err)
 	})
 }

@@ -85,8 +85,11 @@ func TestRights(t *testing.T) {
 		target := w.client("target")
 		freshAssignment := func() { assigned = w.assign(target.PrincipalID, roles.Reader, g.Scope()) }
 		freshIssuer := func() {
-			_, _, err := w.dir.PutIssuer(w.ctx(), w.admin, directory.Issuer{Name: "prod", URL: "https://prod.example"})
+			_, created, err := w.dir.PutIssuer(w.ctx(), w.admin, directory.Issuer{Name: "prod", URL: "https://prod.example"})
 			w.ok(err)
+			if administers := callers["issuer administrator"].PrincipalID; created && w.rows("role_assignments", "principal_id = $1", administers) == 0 {
+				w.assign(administers, roles.FederationAdministrator, "/providers/Entente.Federation/issuers/prod") // the last one's went with it
+			}
 		}
 		nothing := func() {}
 		fresh()
