@@ -749,3 +749,35 @@ func TestPurgePassesOverClusters(t *testing.T) {
 		}
 	})
 }
+
+// Who may delete a cluster learns no names of what trusts it and is not theirs to read.
+func TestHostedIssuerInUseTellsNoSecrets(t *testing.T) {
+	each(t, func(w *world) {
+		g := w.group("g")
+		w.group("elsewhere")
+		c := w.cluster("g", "prod", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys, KeySet: keySet})
+		s := spec("one")
+		s.Issuer = c.Issuer.URL
+		secretive := w.client("merger with contoso")
+		for _, p := range []directory.Parent{secretive.parent(), parentIdentity(w.identity("g", "mine")), parentIdentity(w.identity("elsewhere", "theirs"))} {
+			_, err := w.dir.AddCredential(w.ctx(), w.system, p, s)
+			w.ok(err)
+		}
+		const clusters = "ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8" // Azure Kubernetes Service Contributor Role
+		reader := w.client("reader", "Application.Read.All")
+		w.assign(reader.PrincipalID, clusters, g.Scope())
+		for _, tt := range []struct {
+			by     directory.Caller
+			detail string
+		}{
+			{w.holder("operator", clusters, g.Scope()).Caller, "some that the caller may not read"},
+			{w.holder("contributor", roles.Contributor, g.Scope()).Caller, "mine/one, some that the caller may not read"},
+			{reader.Caller, "merger with contoso/one, some that the caller may not read"},
+			{w.admin, "merger with contoso/one, mine/one, theirs/one"},
+		} {
+			if e := w.kind(w.dir.DeleteCluster(w.ctx(), tt.by, c.ClusterRef), directory.InUse); e.Detail != tt.detail {
+				w.Errorf("told %q, want %q", e.Detail, tt.detail)
+			}
+		}
+	})
+}

@@ -385,6 +385,42 @@ func (a *act) hostedBy(url string) (string, error) {
 // maxNamed is how many names an error holds.
 const maxNamed = 10
 
+// named is a credential in an error, with the managed identity that it is of, if it is of one.
+type named struct {
+	text     string
+	identity IdentityRef
+}
+
+func scanNamed(r row) (n named, err error) {
+	err = r.Scan(&n.text, &n.identity.SubscriptionID, &n.identity.Group, &n.identity.Name)
+	return n, err
+}
+
+// names names those of the credentials that the caller could read.
+func (r rights) names(list []named) string {
+	var names []string
+	hidden := false
+	for n, c := range list {
+		see := r.has(mayRead...)
+		if c.identity.Name != "" {
+			need := onIdentity("federatedIdentityCredentials/read", c.identity)
+			see = r.can(need.action, need.scope)
+		}
+		switch {
+		case n == maxNamed:
+			names = append(names, "…")
+		case see:
+			names = append(names, c.text)
+		default:
+			hidden = true
+		}
+	}
+	if hidden {
+		names = append(names, "some that the caller may not read")
+	}
+	return strings.Join(names, ", ")
+}
+
 // removeHosted removes the hosted issuer of a cluster, and what was assigned
 // on it, unless a credential names it.
 func (a *act) removeHosted(c Cluster) error {
@@ -392,17 +428,15 @@ func (a *act) removeHosted(c Cluster) error {
 	if err != nil {
 		return err
 	}
-	named, err := query(a, a.tx, scanString, `SELECT coalesce(m.name, a.display_name, '') || '/' || c.name || CASE WHEN a.deleted_at > 0 THEN ' (of a deleted application)' ELSE '' END
+	named, err := query(a, a.tx, scanNamed, `SELECT coalesce(m.name, a.display_name, '') || '/' || c.name || CASE WHEN a.deleted_at > 0 THEN ' (of a deleted application)' ELSE '' END,
+			coalesce(m.subscription_id, ''), coalesce(m.group_name, ''), coalesce(m.name, '')
 		FROM credentials c LEFT JOIN applications a ON a.id = c.parent_id LEFT JOIN managed_identities m ON m.id = c.parent_id
 		WHERE c.tenant_id = $1 AND c.issuer = $2 ORDER BY 1 LIMIT $3`, c.TenantID, i.URL, maxNamed+1)
 	if err != nil {
 		return err
 	}
 	if len(named) > 0 {
-		if len(named) > maxNamed {
-			named = append(named[:maxNamed], "…")
-		}
-		return &Error{Kind: InUse, Object: ClusterObject, ID: c.Name, Group: c.Group, Field: "issuer", Detail: strings.Join(named, ", ")}
+		return &Error{Kind: InUse, Object: ClusterObject, ID: c.Name, Group: c.Group, Field: "issuer", Detail: a.rights.names(named)}
 	}
 	if err := a.removeAssignmentsAt(issuerScope(i.Name)); err != nil {
 		return err
