@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -495,5 +496,43 @@ func TestRunKeepsItsKeyInMemory(t *testing.T) {
 	out := output(t, under(t, nil, "--data-dir", s.Dir, "--", "sh", "-c", `cd $TMPDIR/entente-run-* && stat -c '%A %n' . * && ! grep -rlE 'PRIVATE|SECRET' .`))
 	if want := "drwx------ .\n-rw------- ca.pem\n-rw------- certificates.jks\n-rw------- certificates.pem\n"; out != want {
 		t.Errorf("the files:\n%s", out)
+	}
+}
+
+// A terminal interrupts the command once, although both are in front of it.
+func TestRunTerminal(t *testing.T) {
+	t.Parallel()
+	script, err := exec.LookPath("script")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	cmd := under(t, nil)
+	cmd.Path, cmd.Args = script, []string{script, "-qec", "exec " + testkit.Program + ` run -- bash -c 'trap "echo interrupted" INT; echo ready; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit 5'`, "/dev/null"}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("it says %q", lines.Text())
+	}
+	io.WriteString(in, "\x03")
+	interrupted := 0
+	for lines.Scan() {
+		interrupted += strings.Count(lines.Text(), "interrupted")
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 5 || interrupted != 1 {
+		t.Errorf("interrupted %d times, exit code %d", interrupted, code)
 	}
 }
