@@ -132,7 +132,7 @@ func (s *session) rolesOf(ctx context.Context, w *somebody) error {
 	}
 	var all []client.RoleAssignment
 	for _, one := range subscriptions {
-		found, err := s.client.RoleAssignments(ctx, one.ID, w.ObjectID)
+		found, err := s.assignmentsIn(ctx, one, w)
 		if err != nil {
 			return err
 		}
@@ -154,6 +154,27 @@ func (s *session) rolesOf(ctx context.Context, w *somebody) error {
 		w.Roles = append(w.Roles, heldRole{names[id], cmp.Or(a.Scope, "/")})
 	}
 	return nil
+}
+
+// assignmentsIn are those that a subscription shows, or else those that its resource
+// groups do, to whoever has a role on some of these only.
+func (s *session) assignmentsIn(ctx context.Context, one client.Subscription, w *somebody) ([]client.RoleAssignment, error) {
+	all, err := s.client.RoleAssignments(ctx, one.ID, w.ObjectID)
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok || e.Status != http.StatusForbidden {
+		return all, err
+	}
+	groups, listErr := s.client.ResourceGroups(ctx, one.SubscriptionID)
+	if listErr != nil || len(groups) == 0 {
+		return nil, err
+	}
+	for _, g := range groups {
+		if found, err := s.client.RoleAssignments(ctx, g.ID, w.ObjectID); err == nil {
+			all = append(all, found...)
+		}
+	}
+	w.Unknown = append(w.Unknown, "roles on other things in the subscription "+one.SubscriptionID)
+	return all, nil
 }
 
 // permissionsOf finds the app roles of the caller's service principal.

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/credential"
+	"github.com/entente-id/entente/internal/issuer"
+)
+
+// nearestOf is the credential that comes closest to an issuer and a subject, and how
+// it differs.
+func nearestOf(all []client.FederatedCredential, issuer, subject string) (client.FederatedCredential, []credential.Difference) {
+	trusts := make([]credential.Trust, len(all))
+	for i, c := range all {
+		trusts[i] = credential.Trust{ID: c.Name, Issuer: c.Issuer, Subject: c.Subject, Audience: "-"}
+	}
+	t, differences := credential.Nearest(trusts, credential.Assertion{Issuer: issuer, Subject: subject, Audiences: []string{"-"}})
+	return client.FederatedCredential{Name: t.ID, Issuer: t.Issuer, Subject: t.Subject}, differences
+}
+
+// explains tells whether values are the same but for what people overlook.
+func explains(differences []credential.Difference) bool {
+	for _, d := range differences {
+		for _, r := range d.Reasons {
+			switch r {
+			case credential.Invisible, credential.LookAlike, credential.WhiteSpace, credential.Case, credential.TrailingSlash:
+			case credential.Scheme, credential.Port:
+				if len(d.Reasons) > 1 {
+					return false // where they differ, and not all of why
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return len(differences) > 0
+}
+
+// issuerCheck reads what an issuer publishes, before somebody is told to trust it.
+type issuerCheck struct {
+	session *session
+	roots   []byte // PEM, trusted besides the others
+	warn    func(format string, args ...any)
+}
+
+// of returns an error with the exact mend if tokens of the issuer would be refused,
+// as far as this machine can tell.
+func (k issuerCheck) of(ctx context.Context, url string) error {
+	src := issuer.Source{URL: url, CAPEM: k.roots}
+	var registered []client.Issuer
+	if !k.session.azure {
+		registered, _ = k.session.client.Issuers(ctx) // who may not see them can still ask the issuer
+	}
+	for _, r := range registered {
+		if r.Issuer != url {
+			continue
+		}
+		if r.KeySource != client.DiscoveredKeys {
+			return nil // the service has its keys, and asks nobody for its discovery document
+		}
+		src.Algorithms, src.CAPEM = r.Algorithms, append(append([]byte{}, r.CACertificate...), k.roots...)
+	}
+	// The person's own machine may ask what the person can.
+	v, err := issuer.New(issuer.Config{Allow: []string{"0.0.0.0/0", "::/0"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	report, err := v.Check(ctx, src)
+	if err == nil {
+		if len(report.Keys) == 0 {
+			k.warn("the issuer %s publishes no key that can be used", url)
+		}
+		return nil
+	}
+	err = fmt.Errorf("nothing was written: %w", err)
+	if issuer.KindOf(err) == issuer.IssuerMismatch && report.DocumentIssuer != "" {
+		said := "its discovery document names another issuer"
+		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, report.DocumentIssuer, ""); len(d) > 0 && explains(d[:1]) {
+			said = inDocument.Replace(d[0].Hint)
+		}
+		return hint(err, "%s; its tokens have --issuer %s", said, quote(report.DocumentIssuer))
+	}
+	for _, r := range registered {
+		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, r.Issuer, ""); len(d) > 0 && d[0].Field == credential.Issuer && explains(d[:1]) {
+			return hint(err, "the service knows --issuer %s, and %s", quote(r.Issuer), inDocument.Replace(d[0].Hint))
+		}
+	}
+	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
+		return hint(err, "--issuer-ca FILE names the CA of the issuer; --no-check leaves this out")
+	}
+	if issuer.KindOf(err) == issuer.Unreachable {
+		return hint(err, "look at every letter of --issuer %s; where only the service reaches it, or has its keys by other ways: --no-check", quote(url))
+	}
+	return hint(err, "tokens of it would be refused until that is mended; --no-check writes it all the same")
+}
+
+// prepare refuses what the rules refuse, and warns of what they let pass.
+func prepare(cmd *cobra.Command, kind credential.ParentKind, c client.FederatedCredential) error {
+	spec := credential.Spec{Name: c.Name, Issuer: c.Issuer, Subject: c.Subject, Description: c.Description, Audiences: c.Audiences}
+	if err := spec.Validate(kind); err != nil {
+		return usage(err)
+	}
+	for _, caution := range spec.Cautions() {
+		warn(cmd, "the %s %s", caution.Field, caution.Detail)
+	}
+	return nil
+}
