@@ -247,20 +247,28 @@ issuer of its own stays.` + connectionHelp,
 
 // confirm asks a person. Where nobody can answer it refuses.
 func confirm(in io.Reader, out io.Writer, question string) error {
-	if !isTerminal(in) {
+	switch yes, answered := ask(in, out, question); {
+	case !answered:
 		return unconfirmed()
+	case yes:
+		return nil
+	}
+	return errors.New("nothing was deleted")
+}
+
+// ask asks a person, and tells whether there was one to answer.
+func ask(in io.Reader, out io.Writer, question string) (yes, answered bool) {
+	if !isTerminal(in) {
+		return false, false
 	}
 	fmt.Fprintf(out, "%s (y/N) ", question)
 	answer, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && answer == "" {
 		fmt.Fprintln(out)
-		return unconfirmed()
+		return false, false
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return errors.New("nothing was deleted")
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", true
 }
 
 func unconfirmed() error {

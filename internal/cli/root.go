@@ -135,6 +135,7 @@ Exit codes: ` + exitHelp + `.`,
 	})
 	root.AddCommand(newContext(), newLogin(), newLogout(), newWhoami(), newFIC())
 	root.AddCommand(newServe(), newQuickstart(), newRun(), newEnv(), newAzSetup(), newCluster(), newVersion())
+	root.AddCommand(newPlan(), newApply(), newExport())
 	root.AddCommand(newServiceAccount("entente"), newJWKS("entente"), newPodIdentity("entente"))
 	root.Flags().AddFlag(azwiDebug())
 	return root

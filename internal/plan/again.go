@@ -31,8 +31,9 @@ const (
 // (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations).
 const concurrent = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
 
-// step does a step, again and again where the service asks for that.
-func (a *applier) step(ctx context.Context, s *Step) error {
+// step does a step, again and again where the service asks for that, unless
+// waiting is over. Its requests have a context of their own.
+func (a *applier) step(waiting, ctx context.Context, s *Step) error {
 	for try := 1; ; try++ {
 		err := s.do(ctx)
 		if err == nil {
@@ -48,7 +49,7 @@ func (a *applier) step(ctx context.Context, s *Step) error {
 			return err
 		}
 		a.tell(Progress{Event: Waiting, Step: s, Wait: d, Err: err})
-		if stopped := a.Wait(ctx, d); stopped != nil {
+		if stopped := a.Wait(waiting, d); stopped != nil {
 			return fmt.Errorf("waiting to try again: %w", err)
 		}
 	}

@@ -44,7 +44,9 @@ type Progress struct {
 // Apply takes the steps of a plan, once. Steps of one application or identity come
 // one after the other, and those of several at one time. A step that fails stops
 // those of its application or identity and those that need it; the others go on,
-// and what remains is in the error, an *[Incomplete].
+// and what remains is in the error, an *[Incomplete]. When the context ends, no
+// further step begins; the requests that are under way are waited for, so that
+// what is done is known.
 func (p *Plan) Apply(ctx context.Context, o ApplyOptions) error {
 	if p.applied {
 		return errors.New("a plan is applied once: make another")
@@ -125,7 +127,7 @@ func (a *applier) lane(ctx context.Context, steps []*Step) bool {
 			continue // what it needs has failed, which is told already
 		}
 		a.tell(Progress{Event: Began, Step: s})
-		err := a.step(ctx, s)
+		err := a.step(ctx, context.WithoutCancel(ctx), s)
 		a.end(s, err)
 		if err != nil {
 			return false

@@ -88,7 +88,27 @@ func (p *planner) refuse() error {
 // names compares the tenant and the subscription of the file with the caller's.
 func (p *planner) names() error {
 	n := &p.file.Default
-	if n.ID != "" && p.target.TenantID != "" && !same(n.ID, p.target.TenantID) {
+	switch p.target.SubscriptionID = p.Subscription; {
+	case p.Subscription == "":
+		p.target.SubscriptionID = n.SubscriptionID
+	case n.SubscriptionID != "" && !same(p.Subscription, n.SubscriptionID):
+		p.add(n.Place, "subscriptionId", "is not %s, which was asked for", p.Subscription)
+	}
+	if p.target.SubscriptionID == "" && NeedsSubscription(p.file) {
+		return errors.New("which subscription the file is for was not said")
+	}
+	if p.target.TenantID == "" && p.target.SubscriptionID != "" { // somebody else knows it, such as az
+		s, err := p.client.Subscription(p.ctx, p.target.SubscriptionID)
+		if err != nil {
+			return err
+		}
+		p.target.TenantID = s.TenantID
+	}
+	if p.target.TenantID == "" && (n.Has("id") || n.Has("displayName") || n.Has("domain")) {
+		p.plan.Notes = append(p.plan.Notes, "the tenant of the caller is not known, so that of the file was not compared with it")
+		return nil
+	}
+	if n.ID != "" && !same(n.ID, p.target.TenantID) {
 		p.add(n.Place, "id", "is not the tenant that the caller is signed in to, %s", p.target.TenantID)
 		return nil
 	}
@@ -108,15 +128,6 @@ func (p *planner) names() error {
 				p.add(n.Place, "domain", "is %q of the tenant that is there, and cannot be changed", t.DefaultDomain)
 			}
 		}
-	}
-	switch p.target.SubscriptionID = p.Subscription; {
-	case p.Subscription == "":
-		p.target.SubscriptionID = n.SubscriptionID
-	case n.SubscriptionID != "" && !same(p.Subscription, n.SubscriptionID):
-		p.add(n.Place, "subscriptionId", "is not %s, which was asked for", p.Subscription)
-	}
-	if p.target.SubscriptionID == "" && NeedsSubscription(p.file) {
-		return errors.New("which subscription the file is for was not said")
 	}
 	return nil
 }
