@@ -68,15 +68,19 @@ func (d *Directory) RestoreApplication(ctx context.Context, c Caller, id string)
 func (d *Directory) RestoreServicePrincipal(ctx context.Context, c Caller, id string) (ServicePrincipal, error) {
 	var p ServicePrincipal
 	err := d.change(ctx, c, func(a *act) (err error) {
+		if err := a.rights.authorise(a, a.tx, readApplication()); err != nil {
+			return err
+		}
+		// The application first, as in the writes of both that begin with it.
+		n, err := exec(a, a.tx, `UPDATE applications SET revision = revision + 1 WHERE deleted_at = 0 AND id = (SELECT parent_id FROM service_principals WHERE tenant_id = $1 AND id = $2)`, c.TenantID, fold(id))
+		if err != nil {
+			return err
+		}
 		if p, err = a.principalThat("deletedItems/servicePrincipals/restore", Ref{ID: id}, either, &target{object: PrincipalObject}); err != nil || p.DeletedAt.IsZero() {
 			return err
 		}
-		n, err := exec(a, a.tx, `UPDATE applications SET revision = revision + 1 WHERE id = $1 AND deleted_at = 0`, p.parentID)
-		if err == nil && n == 0 {
-			err = invalid(PrincipalObject, "appId", "%s", p.AppID)
-		}
-		if err != nil {
-			return err
+		if n == 0 {
+			return invalid(PrincipalObject, "appId", "%s", p.AppID)
 		}
 		p.DeletedAt = time.Time{}
 		return a.movePrincipal(p.ID, p.DeletedAt)

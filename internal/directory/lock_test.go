@@ -129,3 +129,25 @@ func TestCredentialWaitsForItsParent(t *testing.T) {
 	<-deleted
 	<-added
 }
+
+// A service principal that is restored waits for its application without
+// holding what others, who begin with the application, come to want.
+func TestRestoredPrincipalWaitsForItsApplicationFirst(t *testing.T) {
+	w := newWorld(t, testkit.PostgreSQL(t))
+	c := w.client("client")
+	w.ok(w.dir.DeleteServicePrincipal(w.ctx(), w.admin, c.principalRef()))
+	release := w.held(`UPDATE applications SET revision = revision + 1 WHERE id = $1`, c.app.ID)
+	restored := w.background(func() error {
+		_, err := w.dir.RestoreServicePrincipal(w.ctx(), w.admin, c.principal.ID)
+		return err
+	})
+	w.waiting(1, restored)
+	w.ok(w.db.Update(w.ctx(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`SELECT id FROM service_principals WHERE id = $1 FOR UPDATE NOWAIT`, c.principal.ID)
+		return err
+	}))
+	release()
+	<-restored
+	_, err := w.dir.ServicePrincipal(w.ctx(), w.admin, c.principalRef())
+	w.ok(err)
+}
