@@ -196,7 +196,7 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	if !r.has(mayRead...) {
 		w.add(`id IN (SELECT object_id FROM owners WHERE principal_id = ?)`, c.PrincipalID)
 	}
-	w.shared("applications", f)
+	w.shared(d.DB, "applications", f)
 	if f.IdentifierURI != nil {
 		w.add(`id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?)`, c.TenantID, *f.IdentifierURI)
 	}

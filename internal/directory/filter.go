@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"github.com/entente-id/entente/internal/db"
 )
 
 // Filter narrows a list of applications or service principals; nil members do
@@ -63,7 +65,7 @@ func (w *where) never(filters ...*string) {
 }
 
 // shared adds what the lists of applications and of service principals have in common.
-func (w *where) shared(table string, f Filter) {
+func (w *where) shared(d *db.DB, table string, f Filter) {
 	if f.ID != nil {
 		w.add(table+`.id = ?`, fold(*f.ID))
 	}
@@ -78,20 +80,8 @@ func (w *where) shared(table string, f Filter) {
 		w.add(table+`.name_sort < ?`, sortKey(*f.NamePrefix)+afterPrefix)
 	}
 	if f.NamePart != nil {
-		w.part(table+`.name_sort`, sortKey(*f.NamePart))
+		w.add(d.HexHolds(table+`.name_sort`, `?`), sortKey(*f.NamePart))
 	}
-}
-
-// part adds the condition that a column of sortKeys holds another one. Digits
-// alone could be found between two bytes, and so it is looked at every second
-// place, of those rows that have the digits at all.
-func (w *where) part(column, key string) {
-	if key == "" {
-		return
-	}
-	w.add(`replace(`+column+`, ?, '') <> `+column, key)
-	w.add(`EXISTS (WITH RECURSIVE places (n) AS (SELECT 1 UNION ALL SELECT n + 2 FROM places WHERE n + 2 <= length(`+column+`))
-		SELECT 1 FROM places WHERE substr(`+column+fmt.Sprintf(`, n, %d) = ?)`, len(key)), key)
 }
 
 // after starts a list by display name behind its page's pageKey.

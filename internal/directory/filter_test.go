@@ -12,7 +12,7 @@ import (
 
 func TestNamePart(t *testing.T) {
 	each(t, func(w *world) {
-		for _, name := range []string{"pets", "Pets Shop", "vfo", "off", "a%b_c", "Ünï Käse", "O'Brien", strings.Repeat("x", 256)} {
+		for _, name := range []string{"pets", "Pets Shop", "vfo", "off", "a%b_c", "Ünï Käse", "O'Brien", strings.Repeat("x", 256), strings.Repeat("gv", 128)} {
 			w.client(name)
 		}
 		for part, want := range map[string][]string{
@@ -20,6 +20,8 @@ func TestNamePart(t *testing.T) {
 			"s s":                    {"Pets Shop"},
 			"shop":                   {"Pets Shop"},
 			"ff":                     {"off"}, // whose digits 6666 stand in vfo too, between its bytes
+			"wf":                     {},      // 7766, which stands in 67766776 nowhere but between
+			"vG":                     {strings.Repeat("gv", 128)},
 			"%":                      {"a%b_c"},
 			"_":                      {"a%b_c"},
 			"käse":                   {"Ünï Käse"},

@@ -145,7 +145,7 @@ func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Pag
 	if !r.has(mayRead...) {
 		w.add(`(p.id IN (SELECT object_id FROM owners WHERE principal_id = ?) OR p.parent_id IN (SELECT object_id FROM owners WHERE principal_id = ?))`, c.PrincipalID, c.PrincipalID)
 	}
-	w.shared("p", f)
+	w.shared(d.DB, "p", f)
 	if f.IdentifierURI != nil {
 		w.add(`(p.app_id = ? OR p.parent_id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?))`, fold(*f.IdentifierURI), c.TenantID, *f.IdentifierURI)
 	}
