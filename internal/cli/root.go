@@ -133,7 +133,7 @@ Exit codes: ` + exitHelp + `.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 	})
-	root.AddCommand(newContext(), newLogin(), newLogout(), newWhoami(), newFIC())
+	root.AddCommand(newDoctor(), newIssuer(), newContext(), newLogin(), newLogout(), newWhoami(), newFIC())
 	root.AddCommand(newServe(), newQuickstart(), newRun(), newEnv(), newAzSetup(), newCluster(), newVersion())
 	root.AddCommand(newPlan(), newApply(), newExport())
 	root.AddCommand(newServiceAccount("entente"), newJWKS("entente"), newPodIdentity("entente"))

@@ -38,18 +38,19 @@ type Cluster struct {
 	// Document reads one of the two documents that a cluster publishes about its
 	// tokens, by its path. nil: they cannot be read.
 	Document func(ctx context.Context, path string) ([]byte, error)
-	Flags    []string // of kubectl, that name this cluster
-	Host     string   // of the API server; may be empty
+	// Kubeconfig and Context name the cluster in commands; empty: the default ones.
+	Kubeconfig, Context string
+	Host                string // URL of the API server; may be empty
 }
 
 // A Target is the authority that gives the tokens.
 type Target struct {
-	Kind           Kind
-	Authority      string // base URL; empty: none is known
-	TenantID       string
-	SubscriptionID string       // for commands; may be empty
-	Scope          string       // that a token is asked for
-	HTTP           *http.Client // trusts the authority; nil: a plain one
+	Kind      Kind
+	Authority string // base URL; empty: none is known
+	TenantID  string
+	Flags     []string     // that name the target to our other verbs, for commands
+	Scope     string       // that a token is asked for
+	HTTP      *http.Client // trusts the authority; nil: a plain one
 	// Client reads applications, identities and credentials, as a caller who may or
 	// may not do that. nil: nobody is known who could.
 	Client *client.Client

@@ -441,7 +441,7 @@ func (x *exam) processEnvironment(c *Check) {
 		f := fault(NotInjected, fmt.Sprintf("the environment lacks %s; %s", strings.Join(absent, ", "), fallsBack)).
 			saw("not set: "+strings.Join(absent, ", "), "what the webhook sets in a pod that carries the label")
 		if pod := x.Environment("HOSTNAME"); pod != "" && x.Environment("KUBERNETES_SERVICE_HOST") != "" {
-			f = f.mend(Mend{Text: "why cannot be told from inside; this tells it, from where the pod can be read", Commands: []string{line("entente", "doctor", "pod", pod, "--namespace", cmp.Or(x.Namespace, defaultAccount))}})
+			f = f.mend(Mend{Text: "why cannot be told from inside; this tells it, from where the pod can be read", Commands: []string{x.entente("doctor", "pod", pod, "--namespace", cmp.Or(x.Namespace, defaultAccount))}})
 		}
 		c.find(f)
 	}

@@ -39,7 +39,24 @@ func line(words ...string) string {
 
 // kubectl is a command for the cluster that was examined.
 func (x *exam) kubectl(words ...string) string {
-	return line(append(append([]string{"kubectl"}, x.Cluster.Flags...), words...)...)
+	return line(append(append([]string{"kubectl"}, x.Cluster.flags("--context")...), words...)...)
+}
+
+// flags name the cluster on command lines; the flag of the context has two names.
+func (c Cluster) flags(context string) []string {
+	var words []string
+	if c.Kubeconfig != "" {
+		words = append(words, "--kubeconfig", c.Kubeconfig)
+	}
+	if c.Context != "" {
+		words = append(words, context, c.Context)
+	}
+	return words
+}
+
+// entente is a command of ours for the target.
+func (x *exam) entente(words ...string) string {
+	return line(append(append([]string{"entente"}, words...), x.Target.Flags...)...)
 }
 
 func compactJSON(v any) string {
@@ -66,7 +83,7 @@ func (x *exam) change(p *parent, f client.FederatedCredential, field credential.
 	}
 	switch {
 	case x.Target.Kind == Entente:
-		return []string{line(append(append([]string{"entente", "federated-credential", "update", f.Name}, p.flags()...), flag, value)...)}
+		return []string{x.entente(append(append([]string{"federated-credential", "update", f.Name}, p.flags()...), flag, value)...)}
 	case p.identity.Name != "":
 		return []string{line(append([]string{"az", "identity", "federated-credential", "update", "--name", f.Name}, p.azFlags(to)...)...)}
 	}
@@ -78,7 +95,7 @@ func (x *exam) add(p *parent) []string {
 	f := client.FederatedCredential{Name: x.credentialName(p), Issuer: x.issuer, Subject: x.subject, Audiences: []string{x.exchangeAudience()}}
 	switch {
 	case x.Target.Kind == Entente:
-		words := append([]string{"entente", "federated-credential", "create", f.Name}, p.flags()...)
+		words := append([]string{"federated-credential", "create", f.Name}, p.flags()...)
 		words = append(words, "--issuer", f.Issuer)
 		if namespace, name, ok := credential.ParseServiceAccountSubject(f.Subject); ok {
 			words = append(words, "--service-account", namespace+"/"+name)
@@ -88,7 +105,7 @@ func (x *exam) add(p *parent) []string {
 		if f.Audiences[0] != credential.DefaultAudience {
 			words = append(words, "--audience", f.Audiences[0])
 		}
-		return []string{line(words...)}
+		return []string{x.entente(words...)}
 	case p.identity.Name != "":
 		return []string{line(append([]string{"az", "identity", "federated-credential", "create", "--name", f.Name}, p.azFlags(f)...)...)}
 	}
@@ -121,7 +138,7 @@ func (x *exam) credentialName(p *parent) string {
 // of the doctor may not see.
 func (x *exam) list(clientID string) []string {
 	if x.Target.Kind == Entente {
-		return []string{line("entente", "federated-credential", "list", "--application", clientID)}
+		return []string{x.entente("federated-credential", "list", "--application", clientID)}
 	}
 	return []string{line("az", "ad", "app", "federated-credential", "list", "--id", clientID)}
 }
@@ -129,7 +146,7 @@ func (x *exam) list(clientID string) []string {
 // flags name the parent to our own verbs.
 func (p *parent) flags() []string {
 	if p.identity.Name != "" {
-		return []string{"--managed-identity", p.identity.Name, "--resource-group", p.identity.ResourceGroup}
+		return []string{"--managed-identity", p.identity.Name, "--resource-group", p.identity.ResourceGroup, "--subscription", p.identity.SubscriptionID}
 	}
 	return []string{"--application", p.ClientID}
 }
@@ -162,7 +179,7 @@ func (x *exam) uploadMend(when string) (Mend, bool) {
 // is given. Its name is of the issuer's, so that no other cluster has it.
 func (x *exam) registration() string {
 	sum := sha256.Sum256([]byte(x.issuer))
-	return line("entente", "cluster", "register", "cluster-"+hex.EncodeToString(sum[:4]), "--resource-group", "clusters", "--issuer", x.issuer, "--keys", "-")
+	return x.entente("cluster", "register", "cluster-"+hex.EncodeToString(sum[:4]), "--resource-group", "clusters", "--issuer", x.issuer, "--keys", "-")
 }
 
 // labelPatch sets the label on a pod template.

@@ -334,17 +334,15 @@ func (x *exam) registeredCluster(ctx context.Context) (name, group string, ok bo
 // publish brings the cluster's keys to where the authority looks for them.
 func (x *exam) publish(ctx context.Context) []Mend {
 	if x.uploaded() {
-		var words []string
 		if name, group, ok := x.registeredCluster(ctx); ok {
-			words = []string{"entente", "cluster", "update-keys", name, "--resource-group", group, "--from-cluster"}
-			words = append(words, x.Cluster.Flags...)
-			return []Mend{{Text: "upload the cluster's keys of today", Commands: []string{line(words...)}}}
+			words := append([]string{"cluster", "update-keys", name, "--resource-group", group, "--from-cluster"}, x.Cluster.flags("--kube-context")...)
+			return []Mend{{Text: "upload the cluster's keys of today", Commands: []string{x.entente(words...)}}}
 		}
 		if m, ok := x.uploadMend(""); ok {
 			return []Mend{m}
 		}
 		return []Mend{{Text: "upload the cluster's keys of today", Commands: []string{
-			line("kubectl", "get", "--raw", "/openid/v1/jwks") + " | " + line("entente", "cluster", "update-keys", "CLUSTER", "--resource-group", "GROUP", "--keys", "-"),
+			line("kubectl", "get", "--raw", "/openid/v1/jwks") + " | " + x.entente("cluster", "update-keys", "CLUSTER", "--resource-group", "GROUP", "--keys", "-"),
 		}}}
 	}
 	where := "where the issuer's keys are served"

@@ -138,7 +138,7 @@ func (x *exam) compareSaid() {
 		f := unknown("the error is about another service account than was examined: whether it comes from this workload cannot be told").saw(s.Subject, x.subject)
 		f.Difference = differ(s.Subject, x.subject, "")
 		if namespace, name, ok := credential.ParseServiceAccountSubject(s.Subject); ok {
-			f = f.mend(Mend{Text: "examine that one", Commands: []string{line("entente", "doctor", "serviceaccount", name, "--namespace", namespace)}})
+			f = f.mend(Mend{Text: "examine that one", Commands: []string{x.entente("doctor", "serviceaccount", name, "--namespace", namespace)}})
 		}
 		x.check(tokenCheck).find(f)
 		return

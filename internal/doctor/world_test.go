@@ -185,7 +185,7 @@ func newScene(t *testing.T, change ...func(*localissuer.Config)) *scene {
 		}},
 	}
 	s.question = doctor.Question{Kind: doctor.PodKind, Namespace: "pets", Name: "cat-1-x"}
-	s.doctor.Target = doctor.Target{Kind: doctor.Entente, Authority: s.w.Authority, TenantID: s.w.TenantID, SubscriptionID: s.w.SubscriptionID, Scope: client.Scope(s.w.Authority), HTTP: s.w.http, Client: s.w.admin}
+	s.doctor.Target = doctor.Target{Kind: doctor.Entente, Authority: s.w.Authority, TenantID: s.w.TenantID, Scope: client.Scope(s.w.Authority), HTTP: s.w.http, Client: s.w.admin}
 	s.doctor.Proxy = func(*http.Request) (*urlOf, error) { return nil, nil }
 	s.keySet = s.issuer.JWKS
 	return s
