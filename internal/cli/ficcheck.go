@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,16 +32,23 @@ func explains(differences []credential.Difference) bool {
 		for _, r := range d.Reasons {
 			switch r {
 			case credential.Invisible, credential.LookAlike, credential.WhiteSpace, credential.Case, credential.TrailingSlash:
-			case credential.Scheme, credential.Port:
-				if len(d.Reasons) > 1 {
-					return false // where they differ, and not all of why
-				}
 			default:
 				return false
 			}
 		}
 	}
 	return len(differences) > 0
+}
+
+// inWords says how two values differ, where what is called a credential's and a
+// token's is something else.
+func inWords(d credential.Difference, ofCredential, ofToken string) string {
+	noun := " " + strings.TrimSuffix(string(d.Field), "s")
+	return strings.NewReplacer(
+		"the credential's"+noun, ofCredential, "the token's"+noun, ofToken,
+		"the credential's", ofCredential, "the token's", ofToken,
+		"in the credential", "in "+ofCredential, "in the token", "in "+ofToken,
+	).Replace(d.Hint)
 }
 
 // issuerCheck reads what an issuer publishes, before somebody is told to trust it.
@@ -83,13 +91,13 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 	if issuer.KindOf(err) == issuer.IssuerMismatch && report.DocumentIssuer != "" {
 		said := "its discovery document names another issuer"
 		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, report.DocumentIssuer, ""); len(d) > 0 && explains(d[:1]) {
-			said = inDocument.Replace(d[0].Hint)
+			said = inWords(d[0], "the given one", "the published one")
 		}
 		return hint(err, "%s; its tokens have --issuer %s", said, quote(report.DocumentIssuer))
 	}
 	for _, r := range registered {
 		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, r.Issuer, ""); len(d) > 0 && d[0].Field == credential.Issuer && explains(d[:1]) {
-			return hint(err, "the service knows --issuer %s, and %s", quote(r.Issuer), inDocument.Replace(d[0].Hint))
+			return hint(err, "the service knows --issuer %s, and %s", quote(r.Issuer), inWords(d[0], "the given one", "the known one"))
 		}
 	}
 	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {

@@ -13,10 +13,6 @@ import (
 	"github.com/entente-id/entente/internal/credential"
 )
 
-// inDocument turns what is said of a credential and a token into what is said of a
-// flag and what the issuer publishes.
-var inDocument = strings.NewReplacer("the credential's issuer", "--issuer", "the token's", "the published one")
-
 // ficWriteOptions are what create and update have in common.
 type ficWriteOptions struct {
 	ficOptions
@@ -172,7 +168,7 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 			"entente federated-credential list %s shows them; delete one, or give the workload an identity of its own", p.flag())
 	}
 	if near, differences := nearestOf(all, c.Issuer, c.Subject); explains(differences) {
-		warn(cmd, "the credential %q trusts nearly the same: %s", near.Name, differences[0].Hint)
+		warn(cmd, "the credential %q trusts nearly the same: %s", near.Name, inWords(differences[0], "the one there", "the new one"))
 	}
 	return o.write(cmd, s, p, c, "created", func() (client.FederatedCredential, error) { return p.create(ctx, s, c) })
 }
