@@ -167,9 +167,10 @@ func (c *certificate) spend(ctx context.Context) (err error) {
 	return nil
 }
 
-// digest stands for the one use of the assertion: its jti and the resource, in one spelling.
+// digest stands for the one use of the assertion: its jti and the resource,
+// under one of its names and in one spelling.
 func (c *certificate) digest() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q for %q", c.claimed.ID, foldName(c.claims.Audience)))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q for %q", c.claimed.ID, cmp.Or(c.resource.appID, foldName(c.claims.Audience))))
 	return hex.EncodeToString(sum[:])
 }
 

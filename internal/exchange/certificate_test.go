@@ -302,6 +302,14 @@ func TestCertificateReplay(t *testing.T) {
 	w.mustDo(h.presents(one.Assertion, scope("https://vault.azure.net/.default")))
 	w.refused(h.presents(one.Assertion, scope("https://vault.azure.net/.default")), AssertionSpent)
 
+	// An application is one resource under all of its names.
+	api := w.application(directory.Application{DisplayName: "api", IdentifierURIs: []string{"api://orders", "https://orders.example.test"}})
+	w.mustDo(h.presents(one.Assertion, scope("api://orders/.default")))
+	for _, name := range []string{"https://orders.example.test", api.AppID, "api://" + api.AppID, strings.ToUpper(api.AppID)} {
+		w.refused(h.presents(one.Assertion, scope(name+"/.default")), AssertionSpent)
+		w.refused(h.presents(one.Assertion, func(r *Request) { r.V1, r.Resource = true, name }), AssertionSpent)
+	}
+
 	// The jti counts and not the token: another one with it is the same.
 	id := members{"jti": "once"}
 	w.mustDo(h.presents(h.sign(nil, id)))

@@ -16,6 +16,7 @@ import (
 type resource struct {
 	name     string // as it was asked for
 	audience string // aud of the token
+	appID    string // client id of a registered application, which has several names; else empty
 	v2       bool   // version of the token
 	roles    []string
 }
@@ -58,7 +59,7 @@ func (w *walk) resolve(ctx context.Context, name string) (r resource, err error)
 	registered, err := w.lookUp(ctx, name)
 	switch {
 	case err == nil:
-		r.roles = registered.Roles
+		r.appID, r.roles = registered.AppID, registered.Roles
 		if registered.TokenVersion == 2 {
 			r.audience, r.v2 = registered.AppID, true
 		}
