@@ -34,7 +34,7 @@ func alone(t *testing.T) (home string) {
 	t.Helper()
 	home = t.TempDir()
 	t.Setenv("HOME", home)
-	for _, name := range []string{"AZURE_CONFIG_DIR", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "ENTENTE_URL", "ENTENTE_CONTEXT", "ENTENTE_DATA_DIR", "KUBECONFIG", "XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
+	for _, name := range []string{"AZURE_CONFIG_DIR", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "ENTENTE_URL", "ENTENTE_CONFIG", "ENTENTE_CONTEXT", "ENTENTE_CLOUD", "ENTENTE_DATA_DIR", "KUBECONFIG", "XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
 		t.Setenv(name, "")
 	}
 	return home

@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/azwi"
+	"github.com/entente-id/entente/internal/credential"
+	"github.com/entente-id/entente/internal/testkit"
+	"github.com/entente-id/entente/internal/testkit/controlplane"
+)
+
+// A workload identity by azwi's commands, as an application and as a managed
+// identity: it is made, a pod of it gets a token, it is made again, it is deleted.
+func TestAzwi(t *testing.T) {
+	t.Parallel()
+	controlplane.Programs(t)
+	c := controlplane.Start(t, controlplane.Config{})
+	ca := filepath.Join(t.TempDir(), "issuer-ca.pem")
+	if err := os.WriteFile(ca, c.Authority.PEM, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, t.TempDir(), "--resources", "any", "--issuer-allow", "127.0.0.1", "--issuer-ca", ca)
+	admin := s.AsAdmin(t)
+	c.ServiceAccount(t, "pets", "other") // and the namespace
+	accounts := c.Client(t).CoreV1().ServiceAccounts("pets")
+	me := shell{t, map[string]string{"ENTENTE_DATA_DIR": s.Dir, "KUBECONFIG": c.Kubeconfig}}
+
+	for name, twin := range map[string]string{"cat": "", "dog": " --managed-identity-name dog --resource-group pets"} {
+		account := " --service-account-namespace pets --service-account-name " + name + " --service-account-issuer-url " + c.Issuer + twin
+		create := "serviceaccount create" + account + " --azure-scope /subscriptions/" + s.SubscriptionID + " --azure-role Reader"
+		phases := []string{"created service principal", "created Kubernetes service account", "added federated credential", "created role assignment"}
+		if twin != "" {
+			me.ends(1, create, `the resource group "pets" is not there; --location says where to make it`)
+			create += " --location local"
+			phases[0] = "created a managed identity"
+		}
+		me.ends(0, create+" --dry-run", "dry run: would")
+		if _, err := accounts.Get(t.Context(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("a dry run made the service account: %v", err)
+		}
+		made := me.ends(0, create, phases...)
+		if again := me.ends(0, create); again.out != "" || strings.Contains(again.stderr, "created ") && !strings.Contains(again.stderr, "previously created") {
+			t.Errorf("again:\n%s", again.stderr)
+		}
+
+		// What the webhook gives a pod, and what the pod does with it.
+		kept, err := accounts.Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clientID, tenant := kept.Annotations["azure.workload.identity/client-id"], kept.Annotations["azure.workload.identity/tenant-id"]
+		if tenant != s.TenantID {
+			t.Errorf("annotated with %v", kept.Annotations)
+		}
+		assertion := c.Token(t, "pets", name, audience)
+		if _, err := s.exchange(t, clientID, assertion, vault+"/.default"); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.exchange(t, clientID, c.Token(t, "pets", "other", audience), vault+"/.default"); err == nil {
+			t.Error("another service account gets a token")
+		}
+		pod := client.Federated(s.Authority, tenant, clientID, client.AssertionFile(file(t, assertion)), s.HTTP)
+		as, err := client.New(client.Config{Endpoints: client.Entente(s.Authority), TenantID: tenant, HTTP: s.HTTP, Credential: pod})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := as.Subscription(t.Context(), s.SubscriptionID); err != nil {
+			t.Errorf("the role does not count: %v", err)
+		}
+
+		remove := "serviceaccount delete" + account
+		me.ends(1, remove, "failed to run pre-run for phase role-assignment: --role-assignment-id is required")
+		role := regexp.MustCompile(`roleAssignmentID=(\S+)`).FindStringSubmatch(made.stderr)
+		if role == nil {
+			t.Fatalf("no role assignment in\n%s", made.stderr)
+		}
+		remove += " --role-assignment-id " + role[1]
+		me.ends(0, remove+" --dry-run", "would delete the service account")
+		me.ends(0, remove, "deleted role assignment", "deleted federated identity credential", "deleted service account", "deleted ")
+		me.ends(0, remove, "role assignment not found", "federated identity credential not found", "service account not found", "not found")
+		if _, err := s.exchange(t, clientID, assertion, vault+"/.default"); err == nil {
+			t.Error("a token is given to what was deleted")
+		}
+	}
+	if all, err := admin.Identities(t.Context(), client.ResourceGroupID{SubscriptionID: s.SubscriptionID}); err != nil || len(all) != 0 {
+		t.Errorf("left: %+v, %v", all, err)
+	}
+
+	// Half of it fails; the rest is done by the same command again.
+	create := "serviceaccount create --service-account-namespace nobody --service-account-name cat --skip-phases role-assignment --service-account-issuer-url " + c.Issuer
+	me.ends(1, create, "failed to run phase service-account: ", `namespaces "nobody" not found`, "hint: aad-application: done; repeat the command to go on", "--skip-phases aad-application")
+	c.ServiceAccount(t, "nobody", "other")
+	me.ends(0, create, "AAD application has been previously created", "created Kubernetes service account", "added federated credential")
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// The two commands of the manual of Azure Workload Identity, in the words in which
+// people copy them.
+const manual = `
+azwi serviceaccount create phase federated-identity \
+  --aad-application-name "${APPLICATION_NAME}" \
+  --service-account-namespace "${SERVICE_ACCOUNT_NAMESPACE}" \
+  --service-account-name "${SERVICE_ACCOUNT_NAME}" \
+  --service-account-issuer-url "${SERVICE_ACCOUNT_ISSUER}"
+
+azwi serviceaccount delete phase federated-identity \
+  --aad-application-name "${APPLICATION_NAME}" \
+  --service-account-namespace "${SERVICE_ACCOUNT_NAMESPACE}" \
+  --service-account-name "${SERVICE_ACCOUNT_NAME}" \
+  --service-account-issuer-url "${SERVICE_ACCOUNT_ISSUER}"
+`
+
+// They run as they are: by a program that is called azwi, by entente in its place,
+// and with a managed identity in the application's; and a token is exchanged in
+// between.
+func TestAzwiManual(t *testing.T) {
+	t.Parallel()
+	issuer, flags := cluster(t)
+	s := serve(t, t.TempDir(), append(flags, "--resources", "any")...)
+	admin := s.AsAdmin(t)
+	app, asApp := application(t, admin, "pets", "")
+	id, asIdentity := identity(t, s, admin, "pets-group", "cat", "")
+	bin := t.TempDir()
+	for _, name := range []string{"azwi", "entente"} {
+		if err := os.Symlink(testkit.Program, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sh := func(script string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-euc", `eval "$(entente env)"`+"\n"+script)
+		cmd.Env = []string{
+			"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "ENTENTE_DATA_DIR=" + s.Dir,
+			"SERVICE_ACCOUNT_NAMESPACE=pets", "SERVICE_ACCOUNT_NAME=workload-identity-sa", "SERVICE_ACCOUNT_ISSUER=" + issuer.URL(),
+			"APPLICATION_NAME=pets", "USER_ASSIGNED_MANAGED_IDENTITY_NAME=cat", "RESOURCE_GROUP=pets-group",
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s\n%v\n%s", script, err, out)
+		}
+		return string(out)
+	}
+	ours := strings.ReplaceAll(manual, "azwi service", "entente service")
+	twin := strings.ReplaceAll(ours, `--aad-application-name "${APPLICATION_NAME}"`, `--managed-identity-name "${USER_ASSIGNED_MANAGED_IDENTITY_NAME}" --resource-group "${RESOURCE_GROUP}"`)
+	for name, c := range map[string]struct {
+		script string
+		who    workload
+		named  string
+		list   func() ([]client.FederatedCredential, error)
+	}{
+		"azwi":             {manual, asApp, credential.AzwiName("pets", "workload-identity-sa", issuer.URL()), func() ([]client.FederatedCredential, error) { return admin.ApplicationCredentials(t.Context(), app.ID) }},
+		"entente":          {ours, asApp, credential.AzwiName("pets", "workload-identity-sa", issuer.URL()), func() ([]client.FederatedCredential, error) { return admin.ApplicationCredentials(t.Context(), app.ID) }},
+		"managed identity": {twin, asIdentity, azwi.IdentityCredentialName("pets", "workload-identity-sa", issuer.URL()), func() ([]client.FederatedCredential, error) { return admin.IdentityCredentials(t.Context(), id) }},
+	} {
+		create, remove, ok := strings.Cut(c.script, "\n\n")
+		if !ok {
+			t.Fatal("the manual has two commands")
+		}
+		for range 2 { // again, it is there, or gone, already
+			if out := sh(create); !strings.Contains(out, "federated-identity] ") {
+				t.Errorf("%s:\n%s", name, out)
+			}
+		}
+		all, err := c.list()
+		if err != nil || len(all) != 1 || all[0].Name != c.named || all[0].Subject != subject || all[0].Issuer != issuer.URL() || all[0].Audiences[0] != audience {
+			t.Errorf("%s: %+v, %v", name, all, err)
+		}
+		if _, err := s.exchange(t, c.who.clientID, mint(t, issuer), vault+"/.default"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for range 2 {
+			if out := sh(remove); !strings.Contains(out, "federated-identity] ") {
+				t.Errorf("%s:\n%s", name, out)
+			}
+		}
+		if all, err := c.list(); err != nil || len(all) != 0 {
+			t.Errorf("%s: left %+v, %v", name, all, err)
+		}
+	}
+	if out := sh("azwi version"); !strings.HasPrefix(out, "Version: ") {
+		t.Errorf("azwi version: %s", out)
+	}
+}
