@@ -48,9 +48,10 @@ and that token is exchanged for an access token, which is thrown away
 need it say so, and the others go on.` + doctorExits,
 		Example: `  entente doctor pod web-5d8f-x2x -n pets
   entente doctor serviceaccount web -n pets --cloud public
-  kubectl create token web -n pets --audience api://AzureADTokenExchange | entente doctor token - --client-id CLIENT_ID
+  kubectl create token web --audience api://AzureADTokenExchange > token
+  entente doctor token token --client-id CLIENT_ID
   kubectl logs web-5d8f-x2x -n pets | entente doctor pod web-5d8f-x2x -n pets --error -
-  entente doctor pod web-5d8f-x2x -n pets -o json | jq -r '.cause, .checks[].findings[]?.mends[]?.commands[]?'`,
+  entente doctor pod web-5d8f-x2x -n pets -o json | jq -r '.checks[].findings[]?.mends[]?.commands[]?'`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, doctor.ProcessKind, "") },
 	}
@@ -110,7 +111,7 @@ func newDoctorToken() *cobra.Command {
 job's of GitHub Actions for instance. The cluster of the kubeconfig is asked about
 its issuer and its keys only with --kubeconfig or --kube-context.` + doctorExits,
 		Example: `  entente doctor token /var/run/secrets/azure/wi/token/azure-identity-token
-  kubectl create token web -n pets --audience api://AzureADTokenExchange | entente doctor token - --client-id CLIENT_ID`,
+  entente doctor token - --client-id CLIENT_ID < token`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.tokenFile = args[0]

@@ -187,9 +187,12 @@ func printInspection(w io.Writer, i *doctor.Inspection, p palette) error {
 			writeFinding(&b, f, false, p)
 		}
 	}
-	if reasons == 0 {
+	switch reasons {
+	case 0:
 		fmt.Fprintf(&b, "\n%s\n", p.paint("32", "A verifier takes it."))
-	} else {
+	case 1:
+		fmt.Fprintf(&b, "\n%s\n", p.paint("1;31", "1 reason why a verifier refuses it."))
+	default:
 		fmt.Fprintf(&b, "\n%s\n", p.paint("1;31", fmt.Sprintf("%d reasons why a verifier refuses it.", reasons)))
 	}
 	_, err := io.WriteString(w, b.String())

@@ -112,8 +112,11 @@ func (i *Inspection) troubled(what string, a answer) {
 		if told && a.unverified && sameHost(a.url, i.DiscoveryURL) {
 			return // the same certificate again
 		}
-		f := fault(t.cause, fmt.Sprintf("the %s cannot be read: %s", what, t.text)).
-			saw(cmp.Or(t.seen, t.text), cmp.Or(t.expected, "status 200 with the document, from "+a.url))
+		text := fmt.Sprintf("the %s cannot be read", what)
+		if t.seen != "" {
+			text += ": " + t.text
+		}
+		f := fault(t.cause, text).saw(cmp.Or(t.seen, t.text), cmp.Or(t.expected, "status 200 with the document, from "+a.url))
 		f.Mends = t.mends(a)
 		i.find(f)
 		if a.unverified {
@@ -151,7 +154,9 @@ func (t *trouble) mends(a answer) []Mend {
 // judgeURL finds what is wrong with an issuer before anybody is asked.
 func judgeURL(address string) []Finding {
 	var all []Finding
-	bad := func(text string) { all = append(all, fault(IssuerMalformed, text).saw(address, "")) }
+	bad := func(text string) {
+		all = append(all, fault(IssuerMalformed, text).saw(address, "an https URL in ASCII of a host and perhaps a path"))
+	}
 	if address == "" {
 		return []Finding{fault(IssuerMalformed, "the issuer is empty")}
 	}
@@ -346,13 +351,12 @@ func (i *Inspection) second(ctx context.Context, r *Reader) {
 		i.private(r)
 		err = ask("0.0.0.0/0", "::/0")
 	}
-	causes := map[issuer.ErrKind]Cause{issuer.InvalidDocument: DocumentInvalid, issuer.IssuerMismatch: DocumentDiffers}
-	if e, ok := errors.AsType[*issuer.Error](err); ok {
-		text := e.Detail
-		if e.Err != nil {
-			text += ": " + e.Err.Error()
-		}
-		i.find(fault(cmp.Or(causes[e.Kind], DiscoveryUnreachable), text))
+	switch issuer.KindOf(err) {
+	case "":
+	case issuer.InvalidDocument, issuer.IssuerMismatch:
+		i.find(fault(DocumentInvalid, reason(err)))
+	default:
+		i.find(unknown("the documents were read once and not a second time, so whether the issuer can be relied on cannot be told: " + reason(err)))
 	}
 }
 

@@ -197,6 +197,8 @@ func explain(err error, target, proxy *url.URL, phase string) *trouble {
 	timeout, ok := errors.AsType[net.Error](err)
 	late := errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout()
 	switch {
+	case late && phase == "name":
+		return &trouble{cause: DiscoveryDNS, text: fmt.Sprintf("no name server answers about the name %q", target.Hostname())}
 	case late && phase == "connection":
 		return &trouble{cause: DiscoveryTimeout, text: fmt.Sprintf("%s does not answer to a connection: a firewall, or nobody there", host)}
 	case late && phase == "handshake":
