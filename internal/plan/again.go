@@ -57,30 +57,53 @@ func (a *applier) step(waiting, ctx context.Context, s *Step) error {
 
 // later says whether and when a step is tried again.
 func (a *applier) later(s *Step, err error, try int) (time.Duration, bool) {
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		if e.Status == conflict && e.Code == concurrent || a.plan.Target.Service == azure && s.early(e) {
+			return wait(e.RetryAfter, try)
+		}
+	}
+	return busy(err, try)
+}
+
+// busy says whether and when a service that has no time now is asked again.
+func busy(err error, try int) (time.Duration, bool) {
 	var status int
 	var asked time.Duration
-	e, answered := errors.AsType[*client.Error](err)
-	t, tokens := errors.AsType[*client.TokenError](err)
-	switch {
-	case answered:
+	if e, ok := errors.AsType[*client.Error](err); ok {
 		status, asked = e.Status, e.RetryAfter
-	case tokens:
-		status, asked = t.Status, t.RetryAfter
+	} else if e, ok := errors.AsType[*client.TokenError](err); ok {
+		status, asked = e.Status, e.RetryAfter
 	}
+	if status != tooManyRequests && status != unavailable {
+		return 0, false
+	}
+	return wait(asked, try)
+}
+
+// wait is how long to wait after a try, if it is worth it.
+func wait(asked time.Duration, try int) (time.Duration, bool) {
 	switch {
-	case try == maxTries || asked > maxAsked:
+	case try >= maxTries || asked > maxAsked:
 		return 0, false
-	case status == tooManyRequests, status == unavailable:
-	case answered && status == conflict && e.Code == concurrent:
-	case answered && a.plan.Target.Service == azure && s.early(e):
-	default:
-		return 0, false
-	}
-	if asked > 0 {
+	case asked > 0:
 		return asked, true
 	}
 	d := min(time.Second<<(try-1), maxPause)
 	return d + rand.N(d/2), true // apart from others that were turned away
+}
+
+// patiently reads, again where the service has no time now.
+func patiently(ctx context.Context, pause func(context.Context, time.Duration) error, read func() error) error {
+	for try := 1; ; try++ {
+		err := read()
+		d, again := busy(err, try)
+		if !again {
+			return err
+		}
+		if stopped := pause(ctx, d); stopped != nil {
+			return fmt.Errorf("waiting to ask again: %w", err)
+		}
+	}
 }
 
 // early says whether an answer may come from a part of Azure that does not know

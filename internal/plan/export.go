@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,8 @@ type ExportOptions struct {
 	Federated bool
 	// Parallel is how many objects are read at one time; 0 means 4.
 	Parallel int
+	// Wait waits where the service has no time now; nil: it takes the time.
+	Wait func(context.Context, time.Duration) error
 }
 
 // Exported is a manifest of what is there.
@@ -49,6 +52,9 @@ type Exported struct {
 func Export(ctx context.Context, c *client.Client, o ExportOptions) (*Exported, error) {
 	if o.Parallel <= 0 {
 		o.Parallel = 4
+	}
+	if o.Wait == nil {
+		o.Wait = pause
 	}
 	x := &exporter{
 		ctx: ctx, client: c, ExportOptions: o, target: targetOf(c), out: &Exported{},
@@ -231,7 +237,7 @@ func (x *exporter) readHolders() error {
 	g.SetLimit(x.Parallel)
 	for _, e := range x.holders {
 		g.Go(func() error {
-			if err := x.readHolder(ctx, e); err != nil {
+			if err := patiently(ctx, x.Wait, func() error { return x.readHolder(ctx, e) }); err != nil {
 				return fmt.Errorf("%s: %w", e, err)
 			}
 			return nil
@@ -261,6 +267,7 @@ func (x *exporter) readHolders() error {
 }
 
 func (x *exporter) readHolder(ctx context.Context, e *exported) (err error) {
+	e.grants, e.roles, e.notes = nil, nil, nil
 	principalID := e.identity.PrincipalID
 	if e.kind == credential.ManagedIdentity {
 		e.credentials, err = x.client.IdentityCredentials(ctx, e.id)

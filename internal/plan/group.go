@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strings"
 
@@ -14,6 +15,7 @@ type group struct {
 	there    bool
 	stated   bool // in the file
 	location string
+	refused  error // the caller may not read it, but things in it perhaps
 }
 
 func (g *group) known() bool { return g.there || g.stated }
@@ -32,10 +34,12 @@ func (p *planner) group(name string) (*group, client.ResourceGroup, error) {
 		return g, client.ResourceGroup{}, nil
 	}
 	old, there, err := found(p.client.ResourceGroup(p.ctx, p.groupID(name)))
-	if err != nil {
+	g := &group{there: there, location: old.Location}
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == forbidden {
+		g.there, g.refused = true, err
+	} else if err != nil {
 		return nil, old, err
 	}
-	g := &group{there: there, location: old.Location}
 	p.groups[fold(name)] = g
 	return g, old, nil
 }
@@ -49,6 +53,9 @@ func (p *planner) resourceGroups() error {
 		g, old, err := p.group(want.Name)
 		if err != nil {
 			return err
+		}
+		if g.refused != nil {
+			return g.refused
 		}
 		g.stated = true
 		var c changed

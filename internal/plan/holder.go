@@ -82,7 +82,7 @@ func (p *planner) look() error {
 	g.SetLimit(p.Parallel)
 	for _, h := range p.holders {
 		g.Go(func() error {
-			if err := p.lookAt(ctx, h); err != nil {
+			if err := patiently(ctx, p.Wait, func() error { return p.lookAt(ctx, h) }); err != nil {
 				return fmt.Errorf("%s: %w", h, err)
 			}
 			return nil
@@ -153,6 +153,7 @@ func (p *planner) lookAtApplication(ctx context.Context, h *holder) (err error) 
 // or else by its display name, if exactly one has that and no other unique name.
 func (p *planner) find(ctx context.Context, h *holder) (err error) {
 	want := h.application
+	h.several = nil
 	var all []client.Application
 	if want.ClientID != "" {
 		all, err = p.client.Applications(ctx, client.Equal("appId", fold(want.ClientID)))

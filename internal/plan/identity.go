@@ -14,21 +14,22 @@ func (p *planner) identities() error {
 			continue
 		}
 		want := h.identity
-		g, _, err := p.group(want.ResourceGroup)
-		if err != nil {
-			return err
-		}
-		if !g.known() {
-			p.add(want.Place, "resourceGroup", "%q is not there, and not in this file", want.ResourceGroup)
-			continue
-		}
-		s := &Step{Action: Unchanged, Kind: IdentityObject, Name: h.name(), work: work{of: h}}
+		s := p.step(want.Place, &Step{Action: Unchanged, Kind: IdentityObject, Name: h.name(), work: work{of: h}})
 		if h.there {
 			p.changeIdentity(h, s)
-		} else {
+			continue
+		}
+		g, _, err := p.group(want.ResourceGroup)
+		switch {
+		case err != nil:
+			return err
+		case !g.known():
+			p.add(want.Place, "resourceGroup", "%q is not there, and not in this file", want.ResourceGroup)
+		case g.refused != nil && want.Location == "":
+			p.add(want.Place, "location", "is missing: the caller may not read the group's")
+		default:
 			p.makeIdentity(h, s, g)
 		}
-		p.step(want.Place, s)
 	}
 	return nil
 }

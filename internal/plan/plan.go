@@ -24,6 +24,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/credential"
@@ -42,6 +43,8 @@ type Options struct {
 	// Parallel is how many objects are looked at, and how many applications and
 	// identities are written to, at one time; 0 means 4.
 	Parallel int
+	// Wait waits where the service has no time now; nil: it takes the time.
+	Wait func(context.Context, time.Duration) error
 }
 
 // Plan is what would be written, in the order in which it is shown; a parent's
@@ -75,6 +78,9 @@ func (s Summary) Changes() int { return s.Create + s.Update + s.Delete }
 func Make(ctx context.Context, c *client.Client, m *manifest.Manifest, o Options) (*Plan, error) {
 	if o.Parallel <= 0 {
 		o.Parallel = 4
+	}
+	if o.Wait == nil {
+		o.Wait = pause
 	}
 	p := &planner{
 		ctx: ctx, client: c, file: m, Options: o, problems: manifest.Problems{File: m.File},

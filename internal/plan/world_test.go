@@ -103,7 +103,12 @@ func (w *world) read(text string) *manifest.Manifest {
 // make plans; options change what is the default.
 func (w *world) make(text string, change ...func(*plan.Options)) (*plan.Plan, error) {
 	w.Helper()
-	o := plan.Options{Subscription: w.SubscriptionID}
+	o := plan.Options{Subscription: w.SubscriptionID, Wait: func(_ context.Context, d time.Duration) error {
+		waiting.Lock()
+		defer waiting.Unlock()
+		w.waits = append(w.waits, d)
+		return nil
+	}}
 	for _, c := range change {
 		c(&o)
 	}
@@ -219,6 +224,7 @@ type front struct {
 	*httptest.Server
 	mu       sync.Mutex
 	requests []string       // METHOD PATH, in the order in which they came
+	wire     []string       // the same with all that was sent
 	writing  map[string]int // writes that are under way, by identity
 	overlaps int            // how often two came at one time
 	most     int            // writes at one time, over all parents
@@ -243,6 +249,15 @@ func newAzure(t *testing.T) *world {
 	f := &front{writing: map[string]int{}, seen: map[string]int{}}
 	proxy := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Transport: w.http.Transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
 	f.Server = httptest.NewTLSServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		wire := strings.TrimSpace(r.Method + " " + r.RequestURI + "\n" + string(body))
+		if p := r.Header.Get("Prefer"); p != "" {
+			wire += "\nPrefer: " + p
+		}
 		surface, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 		line := r.Method + " /" + path
 		r.URL.Path, r.URL.RawPath = strings.TrimPrefix(r.URL.Path, "/"+surface), ""
@@ -251,6 +266,7 @@ func newAzure(t *testing.T) *world {
 
 		f.mu.Lock()
 		f.requests = append(f.requests, line)
+		f.wire = append(f.wire, wire)
 		f.seen[line]++
 		nth := f.seen[line]
 		var no *refusal
@@ -317,10 +333,4 @@ func (f *front) writes() (all []string) {
 		}
 	}
 	return all
-}
-
-func (f *front) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.requests = nil
 }
