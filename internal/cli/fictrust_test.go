@@ -103,3 +103,34 @@ func TestPassing(t *testing.T) {
 		}
 	}
 }
+
+func TestWrongUsageOfLoginAndCredentials(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	for _, name := range []string{"ENTENTE_CONFIG", "ENTENTE_URL", "ENTENTE_CONTEXT", "ENTENTE_CLOUD", "ENTENTE_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "AZURE_CLIENT_SECRET"} {
+		t.Setenv(name, "")
+	}
+	for line, want := range map[string]string{
+		"login": "there is no current context",
+		"login --cloud public --use-az --managed-identity":                         "give one way to log in",
+		"login --cloud public --use-az --client-id x":                              "--client-id does not go with --use-az",
+		"login --cloud public --certificate x":                                     "--client-id is missing",
+		"login --cloud public --client-id x":                                       "nobody is there to ask for the client secret",
+		"login --context a --cloud b":                                              "are two contexts",
+		"context add lab":                                                          "give --url URL",
+		"context add lab --url http://x":                                           "is not an https URL",
+		"context add ../x --url https://x":                                         "is not up to 64",
+		"context add lab --cloud mars":                                             `"mars" is none of public`,
+		"context add lab --cloud public --url https://x":                           "--cloud is for Azure",
+		"fic list --application a --managed-identity b -g c":                       "give one of --application",
+		"fic create --application a --subject s":                                   "say whom to trust",
+		"fic create --application a --subject s --issuer https://x --wait":         "--wait needs a token of the subject",
+		"fic create --application a --subject s --issuer https://x --token-file y": "go with --wait",
+		"fic update web --application a":                                           "say what to change",
+		"whoami -o xml":                                                            "is none of table",
+	} {
+		code, out, errs := run(t, strings.Fields(line)...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, want) {
+			t.Errorf("%s: %d\n%s%s\nwant %q", line, code, out, errs, want)
+		}
+	}
+}
