@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +111,47 @@ func file(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// azwi's own flags say who calls, before whatever else would.
+func TestAzwiLogins(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	admin := s.AsAdmin(t)
+	app, who := application(t, admin, "robot", "")
+	permit(t, admin, who, "Application.ReadWrite.All")
+	c := certify(t)
+	bearer := []string{s.bearer(t, s.TenantID, s.ClientID, s.ClientSecret)}
+	if got := s.send(t, bearer, "PATCH", "/v1.0/applications/"+app.ID, c.keyCredentials()); got.status != 204 {
+		t.Fatalf("%+v", got)
+	}
+	certificate := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.der})))
+	key := file(t, string(c.pem[:bytes.Index(c.pem, []byte("-----BEGIN CERTIFICATE"))]))
+	me := shell{t, map[string]string{"ENTENTE_URL": s.Authority, "ENTENTE_CA": s.CAFile, "AZURE_CLIENT_ID": s.ClientID, "AZURE_CLIENT_SECRET": "wrong"}}
+	const create = "sa create phase app --aad-application-name pets"
+	me.ends(1, create, "AADSTS7000215")
+	me.ends(1, create+" --client-id "+app.AppID+" --client-secret wrong", "AADSTS7000215", "hint: --auth-method, --client-id")
+	for _, as := range []string{
+		" --client-id " + app.AppID + " --client-secret " + withSecret(t, admin, app),
+		" --auth-method client_certificate --client-id " + app.AppID + " --certificate-path " + certificate + " --private-key-path " + key,
+	} {
+		me.ends(0, create+as, "using the service "+s.Authority, "created ")
+		made, err := admin.ApplicationByName(t.Context(), "pets")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owners := s.send(t, bearer, "GET", "/v1.0/applications/"+made.ID+"/owners", nil); !strings.Contains(owners.text, who.principalID) {
+			t.Errorf("as somebody else: %s", owners.text)
+		}
+		me.ends(0, strings.Replace(create, "create", "delete", 1)+as, "deleted aad application")
+	}
+	me.env["AZURE_CLIENT_SECRET"] = s.ClientSecret
+	me.ends(0, create)
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	me.env = map[string]string{"ENTENTE_DATA_DIR": s.Dir}
+	me.ends(1, create, "hint: nothing answers at "+s.Authority, "or work on Azure with --azure-env AzurePublicCloud")
 }
 
 // The two commands of the manual of Azure Workload Identity, in the words in which

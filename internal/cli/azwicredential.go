@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -141,6 +142,9 @@ func (t *azwiTarget) explain(err error) error {
 	}
 	if _, ok := errors.AsType[*hinted](err); ok {
 		return err
+	}
+	if t.session != nil && !t.azure && errors.Is(err, syscall.ECONNREFUSED) {
+		return hint(err, "nothing answers at %s: start the service with \"entente serve\", name another with --url URL, or work on Azure with --azure-env %s", t.session.authority, defaultAzureEnvironment)
 	}
 	if t.session != nil && t.login.Method == "" {
 		return t.session.explain(err)
