@@ -156,7 +156,9 @@ func (a *azureAlone) transcript() string {
 func (a *azureAlone) azwi(t *testing.T, line string) string {
 	t.Helper()
 	var out bytes.Buffer
-	root := &cobra.Command{Use: "azwi", SilenceUsage: true, SilenceErrors: true}
+	root := &cobra.Command{Use: "azwi", SilenceUsage: true, SilenceErrors: true, PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+		return fromEnvironment(cmd.Flags(), os.LookupEnv)
+	}}
 	root.PersistentFlags().Bool("debug", false, "")
 	root.AddCommand(newServiceAccountOver("azwi", a.Client))
 	root.SetArgs(strings.Fields(line))
@@ -188,8 +190,13 @@ func TestRequestsToAzure(t *testing.T) {
 		"china":  {"AzureChinaCloud", client.China()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("HOME", t.TempDir())
-			t.Setenv("AZURE_CONFIG_DIR", "")
+			alone(t)
+			for name, value := range map[string]string{ // a shell that is set up for a service
+				"ENTENTE_URL": "https://elsewhere.example", "ENTENTE_TENANT": otherTenant, "AZURE_AUTHORITY_HOST": "https://elsewhere.example/",
+				"AZURE_TENANT_ID": "adfs", "AZURE_CLIENT_ID": "x", "AZURE_CLIENT_SECRET": "y", "AZURE_SUBSCRIPTION_ID": "z",
+			} {
+				t.Setenv(name, value)
+			}
 			a := newAzureAlone(t, cloud.endpoints)
 			as := fmt.Sprintf(" --azure-env %s -s %s --client-id %s --client-secret %s", cloud.environment, a.SubscriptionID, a.ClientID, a.ClientSecret)
 			account := " --service-account-namespace pets --service-account-name cat --service-account-issuer-url https://oidc.example.org/cluster/"

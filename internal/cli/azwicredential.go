@@ -163,7 +163,7 @@ func (a *azwiAuth) open(cmd *cobra.Command, log *slog.Logger) (*azwiTarget, erro
 	}
 	t := &azwiTarget{login: l, secret: secret, http: a.http}
 	if cmd.Flags().Changed("azure-env") {
-		return t, a.toAzure(cmd.Context(), t, log)
+		return t, a.toAzure(cmd, t, log)
 	}
 	c := a.connection
 	if l.Method != "" {
@@ -174,12 +174,12 @@ func (a *azwiAuth) open(cmd *cobra.Command, log *slog.Logger) (*azwiTarget, erro
 	case err == nil:
 		t.session, t.endpoints, t.azure, t.http = s, s.endpoints, s.azure, s.http
 	case a.unnamed(cmd) && errors.Is(err, fs.ErrNotExist):
-		return t, a.toAzure(cmd.Context(), t, log)
+		return t, a.toAzure(cmd, t, log)
 	default:
 		return nil, err
 	}
 	if s.azure {
-		return t, a.toAzure(cmd.Context(), t, log)
+		return t, a.toAzure(cmd, t, log)
 	}
 	log.Info("using the service "+s.authority, "tenantID", s.tenantID)
 	t.tenantID = s.tenantID
@@ -200,7 +200,8 @@ func (a *azwiAuth) unnamed(cmd *cobra.Command) bool {
 
 // toAzure completes a target in Azure by azwi's rules: the subscription is that of
 // the flag or of az, and the tenant is that of the subscription.
-func (a *azwiAuth) toAzure(ctx context.Context, t *azwiTarget, log *slog.Logger) (err error) {
+func (a *azwiAuth) toAzure(cmd *cobra.Command, t *azwiTarget, log *slog.Logger) (err error) {
+	ctx := cmd.Context()
 	if t.endpoints == (client.Endpoints{}) {
 		if t.endpoints, err = azureEnvironment(a.environment, os.Getenv); err != nil {
 			return err
@@ -215,16 +216,19 @@ func (a *azwiAuth) toAzure(ctx context.Context, t *azwiTarget, log *slog.Logger)
 		return err
 	}
 	t.subscription = func(context.Context) (string, error) { return id, nil }
-	if t.session != nil && t.session.tenantID != "" {
+	switch {
+	case t.session != nil && t.session.tenantID != "":
 		t.tenantID = t.session.tenantID
-	} else if tenant, err := uuid.Parse(a.tenant); err == nil {
-		t.tenantID = tenant.String()
-	} else if a.tenant != "" {
-		if t.tenantID, err = client.ResolveTenant(ctx, t.endpoints.Authority, a.tenant, t.http); err != nil {
+	case wasGiven(cmd.Flags(), "tenant"): // ENTENTE_TENANT is a service's
+		if tenant, err := uuid.Parse(a.tenant); err == nil {
+			t.tenantID = tenant.String()
+		} else if t.tenantID, err = client.ResolveTenant(ctx, t.endpoints.Authority, a.tenant, t.http); err != nil {
 			return err
 		}
-	} else if t.tenantID, err = client.DiscoverTenant(ctx, t.endpoints.ResourceManager, id, t.http); err != nil {
-		return fmt.Errorf("finding the tenant: %w", err)
+	default:
+		if t.tenantID, err = client.DiscoverTenant(ctx, t.endpoints.ResourceManager, id, t.http); err != nil {
+			return fmt.Errorf("finding the tenant: %w", err)
+		}
 	}
 	log.Debug("using Azure", "resourceManager", t.endpoints.ResourceManager, "subscriptionID", id, "tenantID", t.tenantID)
 	return nil
