@@ -61,9 +61,11 @@ type Doctor struct {
 	Cluster Cluster
 	Target  Target
 	Roots   *x509.CertPool // that issuers are checked against; nil: the system's
-	Proxy   func(*http.Request) (*url.URL, error)
-	Clock   func() time.Time // nil: time.Now
-	Say     func(string)     // told what takes a while; nil: nobody
+	// IssuerCA is the file of those that are not the system's, for commands.
+	IssuerCA string
+	Proxy    func(*http.Request) (*url.URL, error)
+	Clock    func() time.Time // nil: time.Now
+	Say      func(string)     // told what takes a while; nil: nobody
 	// Patience is how long one request may take; 0: 5 s.
 	Patience time.Duration
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/entente-id/entente/client"
@@ -83,7 +84,8 @@ func (x *exam) change(p *parent, f client.FederatedCredential, field credential.
 	}
 	switch {
 	case x.Target.Kind == Entente:
-		return []string{x.entente(append(append([]string{"federated-credential", "update", f.Name}, p.flags()...), flag, value)...)}
+		words := append(append([]string{"federated-credential", "update", f.Name}, p.flags()...), flag, value)
+		return []string{x.entente(append(words, x.checkFlags()...)...)}
 	case p.identity.Name != "":
 		return []string{line(append([]string{"az", "identity", "federated-credential", "update", "--name", f.Name}, p.azFlags(to)...)...)}
 	}
@@ -105,11 +107,26 @@ func (x *exam) add(p *parent) []string {
 		if f.Audiences[0] != credential.DefaultAudience {
 			words = append(words, "--audience", f.Audiences[0])
 		}
-		return []string{x.entente(words...)}
+		return []string{x.entente(append(words, x.checkFlags()...)...)}
 	case p.identity.Name != "":
 		return []string{line(append([]string{"az", "identity", "federated-credential", "create", "--name", f.Name}, p.azFlags(f)...)...)}
 	}
 	return []string{line("az", "ad", "app", "federated-credential", "create", "--id", p.ClientID, "--parameters", compactJSON(f))}
+}
+
+// checkFlags have our verbs read the issuer as it was read here before they write
+// it, or leave that out where it cannot be read from here: the issuer is the
+// token's own, so there is no doubt about its spelling.
+func (x *exam) checkFlags() []string {
+	switch {
+	case x.uploaded():
+		return nil
+	case x.inspection == nil || slices.ContainsFunc(x.inspection.Findings, func(f Finding) bool { return f.State == Failed || f.State == Unknown }):
+		return []string{"--no-check"}
+	case x.IssuerCA != "":
+		return []string{"--issuer-ca", x.IssuerCA}
+	}
+	return nil
 }
 
 // credentialName is a name that none of the parent's credentials has.

@@ -47,13 +47,18 @@ func (x *exam) checkCredential(ctx context.Context) {
 			c.find(*g)
 			return
 		}
-		if len(differences) > 0 && sameToTheEye(differences[0]) {
+		// With the same issuer and subject there can be no other credential.
+		if len(differences) > 0 && (sameToTheEye(differences[0]) || differences[0].Field == credential.Audiences) {
 			c.find(x.nearMiss(ctx, f, differences))
 			return
 		}
 	}
 	others, all := x.elsewhere(ctx)
 	switch {
+	case len(others) > 0 && ofAnotherCluster(differences):
+		g := x.nearMiss(ctx, f, differences)
+		g.Mends[0].When = fmt.Sprintf("it is to be the %s", x.parent)
+		c.find(g.mend(x.move(others)...))
 	case len(others) > 0:
 		c.find(x.misplaced(others))
 	case miss == credential.NoCredential:
@@ -100,15 +105,26 @@ func (x *exam) wanted() string {
 func (x *exam) misplaced(others []*parent) Finding {
 	f := fault(CredentialElsewhere, fmt.Sprintf("the %s has no credential for this workload, and the %s has; which of the two the workload is meant to be cannot be told", x.parent, others[0])).
 		saw("client id "+x.clientID, "client id "+others[0].ClientID)
+	return f.mend(x.move(others)...).mend(Mend{When: fmt.Sprintf("it is to be the %s", x.parent), Text: "add a credential", Commands: x.add(x.parent)})
+}
+
+// move gives the workload the client id of another client.
+func (x *exam) move(others []*parent) (all []Mend) {
 	for _, p := range others {
 		m := Mend{When: fmt.Sprintf("it is to be the %s", p), Text: "give the workload that client id"}
 		if x.account != nil {
 			m.Commands = []string{x.annotate(x.account.Name, clientAnnotation, p.ClientID)}
 			m = x.withRestart(m)
 		}
-		f.Mends = append(f.Mends, m)
+		all = append(all, m)
 	}
-	return f.mend(Mend{When: fmt.Sprintf("it is to be the %s", x.parent), Text: "add a credential", Commands: x.add(x.parent)})
+	return all
+}
+
+// ofAnotherCluster says that a credential is for the same subject of another issuer.
+func ofAnotherCluster(differences []credential.Difference) bool {
+	return len(differences) > 0 && differences[0].Field == credential.Issuer &&
+		!slices.ContainsFunc(differences, func(d credential.Difference) bool { return d.Field == credential.Subject })
 }
 
 // sameToTheEye says that two values differ in nothing that a person would see as
@@ -164,7 +180,7 @@ func nearest(f client.FederatedCredential) string {
 func (x *exam) issuerMiss(f client.FederatedCredential, d credential.Difference, more []credential.Difference) Finding {
 	correct := Mend{Text: "correct the issuer of the credential", Commands: x.change(x.parent, f, credential.Issuer, d.Got)}
 	if !sameToTheEye(d) {
-		if slices.ContainsFunc(more, func(d credential.Difference) bool { return d.Field == credential.Subject }) {
+		if !ofAnotherCluster(append([]credential.Difference{d}, more...)) {
 			return fault(NoneMatches, fmt.Sprintf("the %s has %s, and none for this workload", x.parent, counted(len(x.parent.credentials), "credential"))).
 				mend(Mend{Text: "add one", Commands: x.add(x.parent)})
 		}
