@@ -29,7 +29,6 @@ resumed by running it again.` + stateHelp + connectionHelp,
   entente apply -f state.yaml --prune --yes
   entente apply -f state.yaml --dry-run
   entente export | entente apply -f - --yes --context staging`,
-		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := o.run(cmd)
 			return o.exits(p, err)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -45,6 +47,20 @@ func (o *stateOptions) flags(cmd *cobra.Command) {
 	o.output.flags(f)
 	o.connection.flags(f)
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json") // the flag is there
+	check := arguments(cobra.NoArgs)
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return o.wrong(check(cmd, args)) }
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return o.wrong(usage(hint(err, "%s --help lists the flags", cmd.CommandPath())))
+	})
+}
+
+// wrong is wrong usage, which has another code where 2 means something else.
+func (o *stateOptions) wrong(err error) error {
+	if err == nil || !o.detailed && !slices.Contains(os.Args, "--detailed-exitcode") {
+		return err
+	}
+	o.detailed = true
+	return o.exits(nil, err)
 }
 
 func (o *stateOptions) subscriptionFlag(f *pflag.FlagSet) {
@@ -109,7 +125,7 @@ func unfit(err error) error {
 	return err
 }
 
-// exits is the end of a verb that has differed said of what it did.
+// exits is the end of a verb: an error, or what differed, as an exit code.
 func (o *stateOptions) exits(p *plan.Plan, err error) error {
 	if !o.detailed {
 		return err
@@ -148,7 +164,7 @@ func (o *stateOptions) print(w io.Writer, p *plan.Plan) error {
 			if s.Parent != nil {
 				parent = s.Parent.Name
 			}
-			if _, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Action, s.Kind, s.Name, cmp.Or(parent, "-")); err != nil {
+			if _, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Action, s.Kind, oneLine(s.Name), cmp.Or(oneLine(parent), "-")); err != nil {
 				return err
 			}
 		}
@@ -156,6 +172,9 @@ func (o *stateOptions) print(w io.Writer, p *plan.Plan) error {
 	}
 	return planView.one(w, o.output, p)
 }
+
+// oneLine is a name that stays in its column.
+func oneLine(name string) string { return strings.Join(strings.Fields(name), " ") }
 
 func newPlan() *cobra.Command {
 	o := &stateOptions{}
@@ -167,7 +186,6 @@ func newPlan() *cobra.Command {
   entente plan -f state.yaml --prune -o json
   entente plan -f state.yaml --detailed-exitcode    # in CI: 2 says that something has drifted
   entente plan -f state.yaml --cloud public         # Azure`,
-		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, p, err := o.make(cmd)
 			if err == nil {

@@ -24,7 +24,7 @@ func (p *planner) applications() error {
 			continue
 		}
 		if first := claimed[h.old.ID]; h.there && first > 0 {
-			p.add(want.Place, "", "means the application %q (%s), as line %d does: tell them apart by clientId or uniqueName", h.old.DisplayName, h.old.AppID, first)
+			p.add(want.Place, "", "means the application %q (%s), as line %d does: tell them apart by clientId or uniqueName", h.old.DisplayName, oneLine(h.old.AppID), first)
 			continue
 		}
 		switch {
@@ -112,7 +112,7 @@ func (p *planner) changeApplication(h *holder) {
 		case old.UniqueName != "":
 			p.add(want.Place, "uniqueName", "is %q of the application that has the clientId, and cannot be changed", old.UniqueName)
 		case p.target.Service == azure:
-			p.add(want.Place, "uniqueName", "cannot be given to the application %s, which is there: Azure takes it for a new one only; leave it out, or name the application by clientId", old.AppID)
+			p.add(want.Place, "uniqueName", "cannot be given to the application %s, which is there: Azure takes it for a new one only; leave it out, or name the application by clientId", oneLine(old.AppID))
 		default:
 			c.text("uniqueName", true, "", want.UniqueName)
 			spec.UniqueName = want.UniqueName

@@ -168,13 +168,27 @@ func (x *exporter) readApplications() error {
 		}
 		all = append(all, found)
 	}
+	for _, a := range all {
+		x.names[fold(a.DisplayName)]++
+	}
+	if x.selects() { // there may be others of these names
+		for _, a := range all {
+			if unsearchable(a.DisplayName) {
+				continue
+			}
+			same, err := x.client.Applications(x.ctx, client.Equal("displayName", a.DisplayName))
+			if err != nil {
+				return err
+			}
+			x.names[fold(a.DisplayName)] = len(same)
+		}
+	}
 	slices.SortFunc(all, func(a, b client.Application) int {
 		return cmp.Or(cmp.Compare(fold(a.DisplayName), fold(b.DisplayName)), cmp.Compare(a.AppID, b.AppID))
 	})
 	all = slices.CompactFunc(all, func(a, b client.Application) bool { return a.ID == b.ID })
 	for _, a := range all {
 		x.holders = append(x.holders, &exported{kind: credential.Application, application: a})
-		x.names[fold(a.DisplayName)]++
 	}
 	return nil
 }
@@ -184,13 +198,7 @@ func (x *exporter) named(name string) (client.Application, error) {
 	if _, err := uuid.Parse(name); err == nil {
 		return x.client.Application(x.ctx, name)
 	}
-	a, err := x.client.ApplicationByName(x.ctx, name)
-	if err != nil {
-		return a, err
-	}
-	same, err := x.client.Applications(x.ctx, client.Equal("displayName", name))
-	x.names[fold(name)] += len(same) - 1 // of which this one is counted below
-	return a, err
+	return x.client.ApplicationByName(x.ctx, name)
 }
 
 func (x *exporter) readIdentities() error {

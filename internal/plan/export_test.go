@@ -121,6 +121,13 @@ func TestExportLeavesOut(t *testing.T) {
 		t.Errorf("%s", show(t, p))
 	}
 
+	for id := range known {
+		x := w.exports(func(o *plan.ExportOptions) { o.Applications = []string{id} })
+		if !strings.Contains(string(x.Text), "    clientId: "+id+"\n") {
+			t.Errorf("%s", x.Text)
+		}
+	}
+
 	// A selection has what it needs, and nothing else.
 	x = w.exports(func(o *plan.ExportOptions) {
 		o.Applications = []string{"pets-worker", w.application("pets-worker").AppID}
@@ -147,6 +154,38 @@ func TestExportLeavesOut(t *testing.T) {
 		if _, err := plan.Export(t.Context(), w.client, plan.ExportOptions{Applications: []string{name}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A name is data, wherever it stands in the text.
+func TestExportOfHostileNames(t *testing.T) {
+	w := newWorld(t)
+	const name = "api\nresourceGroups: [{name: evil, location: x}] # \u202e \u2028managedIdentities:"
+	a, err := w.admin.CreateApplication(t.Context(), client.ApplicationSpec{DisplayName: name, AppRoles: []client.AppRole{{ID: "5c0d7e2b-94a1-4f36-8d5b-2a6e8f1c3b70", Value: "R", DisplayName: "d", Description: "d", IsEnabled: true, AllowedMemberTypes: []string{"Application"}}}})
+	w.ok(err)
+	sp, err := w.admin.CreateServicePrincipal(t.Context(), client.ServicePrincipalSpec{AppID: a.AppID})
+	w.ok(err)
+	w.settle("applications: [{displayName: user, appRoleAssignments: [{resource: " + a.AppID + ", role: R}]}]")
+	x := w.exports(func(o *plan.ExportOptions) { o.Applications = []string{"user"} }) // with the name in a comment
+	for _, text := range []string{string(x.Text), string(w.exports().Text)} {
+		m, err := manifest.Read("export", []byte(text), nil)
+		if err != nil || len(m.ResourceGroups)+len(m.ManagedIdentities) != 0 {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		p := w.plans(text)
+		if p.Summary.Changes() != 0 {
+			t.Errorf("%s", show(t, p))
+		}
+		var all strings.Builder
+		w.ok(p.Text(&all, true))
+		for line := range strings.Lines(all.String()) {
+			if strings.HasPrefix(line, "resourceGroups") || strings.ContainsAny(line, "\u202e\u2028") {
+				t.Errorf("%q", line)
+			}
+		}
+	}
+	if !strings.Contains(string(x.Text), "- resource: "+a.AppID+" # api resourceGroups: [") || sp.ID == "" {
+		t.Errorf("%s", x.Text)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -106,7 +107,7 @@ func (f *fields) put(name string, value *yaml.Node) {
 
 // comment puts a word behind the field that was added last.
 func (f *fields) comment(text string) *fields {
-	f.Content[len(f.Content)-1].LineComment = text
+	f.Content[len(f.Content)-1].LineComment = oneLine(text)
 	return f
 }
 
@@ -134,7 +135,7 @@ func (x *exporter) write() ([]byte, error) {
 		}
 	}
 	root.add("issuers", issuers).add("resourceGroups", groups).add("applications", applications).add("managedIdentities", identities)
-	root.HeadComment = fmt.Sprintf("Exported from tenant %s of %s.", x.target.TenantID, x.target.ResourceManager)
+	root.HeadComment = oneLine(fmt.Sprintf("Exported from tenant %s of %s.", x.target.TenantID, x.target.ResourceManager))
 	return x.trim(&root.Node)
 }
 
@@ -172,7 +173,7 @@ func (x *exporter) writeGroups() (all []*fields, _ error) {
 func (x *exporter) writeApplication(e *exported) *fields {
 	a := e.application
 	f := newFields().add("displayName", a.DisplayName).comment("client id "+a.AppID).add("uniqueName", a.UniqueName)
-	if a.UniqueName == "" && x.names[fold(a.DisplayName)] > 1 {
+	if a.UniqueName == "" && (x.names[fold(a.DisplayName)] > 1 || unsearchable(a.DisplayName)) {
 		f.add("clientId", a.AppID) // or else nobody could tell which is meant
 	}
 	f.add("description", a.Description).add("notes", a.Notes).add("identifierUris", a.IdentifierURIs)
@@ -200,6 +201,9 @@ func (x *exporter) writeApplication(e *exported) *fields {
 	x.writeHolder(f, e)
 	return f
 }
+
+// unsearchable says of a name that it cannot stand in a filter.
+func unsearchable(name string) bool { return strings.ContainsFunc(name, unicode.IsControl) }
 
 func (x *exporter) writeIdentity(e *exported) *fields {
 	m := e.identity
@@ -261,7 +265,7 @@ func (x *exporter) nameOf(r *client.ServicePrincipal) (name string, inFile bool)
 		case a.AppID == "" || a.AppID != r.AppID:
 		case a.UniqueName != "":
 			return a.UniqueName, true
-		case x.names[fold(a.DisplayName)] == 1 && !unique(a.DisplayName):
+		case x.names[fold(a.DisplayName)] == 1 && !unique(a.DisplayName) && !unsearchable(a.DisplayName):
 			return a.DisplayName, true
 		}
 	}

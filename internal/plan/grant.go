@@ -138,7 +138,7 @@ func (p *planner) resource(want *manifest.AppRoleAssignment) (*resource, error) 
 		default:
 			var ids []string
 			for _, sp := range list {
-				ids = append(ids, sp.AppID)
+				ids = append(ids, oneLine(sp.AppID))
 			}
 			p.add(want.Place, "resource", "%q is the name of %d applications: give the client id of the one that is meant: %s", want.Resource, len(list), strings.Join(ids, ", "))
 		}

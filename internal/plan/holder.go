@@ -194,7 +194,7 @@ func ids(list []client.Application) string {
 			b.WriteString("…")
 			break
 		}
-		fmt.Fprintf(&b, "%s (object id %s)", a.AppID, a.ID)
+		fmt.Fprintf(&b, "%s (object id %s)", oneLine(a.AppID), oneLine(a.ID))
 	}
 	return b.String()
 }

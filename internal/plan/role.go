@@ -138,7 +138,7 @@ func (p *planner) definition(want *manifest.RoleAssignment, scope string, there 
 	default:
 		var ids []string
 		for _, d := range all {
-			ids = append(ids, guidOf(d.ID))
+			ids = append(ids, oneLine(guidOf(d.ID)))
 		}
 		p.add(want.Place, "role", "%q is the name of %d roles: give the GUID of the one that is meant: %s", want.Role, len(all), strings.Join(ids, ", "))
 	}

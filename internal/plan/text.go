@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // signs begin the lines of steps.
@@ -76,6 +77,11 @@ func (p *Plan) stepText(b *strings.Builder, s *Step) {
 	for _, n := range s.Notes {
 		fmt.Fprintf(b, "    note: %s\n", n)
 	}
+}
+
+// oneLine is a text of a server without what would break out of its line.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }), " ")
 }
 
 // shown is a value with nothing in it that a terminal would obey.
