@@ -20,8 +20,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	kubetesting "k8s.io/client-go/testing"
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/azwi"
@@ -471,6 +474,16 @@ func TestServiceAccount(t *testing.T) {
 	if err != nil || got.Labels["a"] != "b" || len(got.Secrets) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// Somebody makes it in the moment before us.
+	raced := false
+	a.cluster.PrependReactor("get", "serviceaccounts", func(kubetesting.Action) (bool, runtime.Object, error) {
+		if raced {
+			return false, nil, nil
+		}
+		raced = true
+		return true, nil, apierrors.NewNotFound(corev1.Resource("serviceaccounts"), "cat")
+	})
+	run(azwi.Create, 1, "has been previously created", nil)
 	run(azwi.Delete, 1, "deleted service account", nil)
 	run(azwi.Delete, 1, "service account not found", nil)
 	o.ApplicationClientID, o.IdentityClientID = "", "m"

@@ -47,7 +47,7 @@ func (s *run) createServiceAccount(ctx context.Context) error {
 			return nil
 		}
 		account = &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.ServiceAccount, Annotations: want}}
-		_, err := accounts.Create(ctx, account, metav1.CreateOptions{})
+		_, err = accounts.Create(ctx, account, metav1.CreateOptions{})
 		if err == nil {
 			s.info("created Kubernetes service account", args...)
 			return nil
