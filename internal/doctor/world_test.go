@@ -142,6 +142,7 @@ type scene struct {
 	token    func(*localissuer.Token) // what is other about the cluster's tokens
 	forbid   []string                 // verb/resource[/subresource] that the caller may not
 	keySet   func() []byte            // that the cluster publishes itself
+	host     string                   // of the API server
 	doctor   doctor.Doctor
 	question doctor.Question
 }
@@ -256,6 +257,26 @@ func (s *scene) application(name string) client.Application {
 	return app
 }
 
+// as is a client that has a secret.
+func (s *scene) as(clientID, secret string) *client.Client {
+	s.Helper()
+	c, err := client.New(client.Config{
+		Endpoints: client.Entente(s.w.Authority), TenantID: s.w.TenantID, HTTP: s.w.http,
+		Credential: client.ClientSecret(s.w.Authority, s.w.TenantID, clientID, secret, s.w.http),
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return c
+}
+
+// trusted are the issuer's own CA, for who cannot see how it is registered.
+func (s *scene) trusted() *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.issuer.CAPEM())
+	return roots
+}
+
 func (s *scene) add(app client.Application, f client.FederatedCredential) {
 	s.Helper()
 	if _, err := s.w.admin.CreateApplicationCredential(s.Context(), app.ID, f); err != nil {
@@ -332,7 +353,7 @@ func (s *scene) register() {
 // examine asks the doctor.
 func (s *scene) examine() *doctor.Report {
 	s.Helper()
-	s.doctor.Cluster = doctor.Cluster{API: s.cluster(), Document: func(_ context.Context, path string) ([]byte, error) {
+	s.doctor.Cluster = doctor.Cluster{API: s.cluster(), Host: s.host, Document: func(_ context.Context, path string) ([]byte, error) {
 		switch path {
 		case "/.well-known/openid-configuration":
 			return s.issuer.Discovery(), nil
