@@ -340,6 +340,7 @@ func (s *scene) cluster() *fake.Clientset {
 func (s *scene) register() {
 	s.Helper()
 	if s.spec.Issuer != "" {
+		s.forgetIssuer() // an earlier test may have had the same port
 		name := "i-" + uuid.NewString()[:8]
 		if _, _, err := s.w.admin.PutIssuer(s.Context(), name, s.spec); err != nil {
 			s.Fatal(err)
@@ -376,4 +377,11 @@ func show(r *doctor.Report) string {
 		return err.Error()
 	}
 	return string(text)
+}
+
+// otherRoots are those of somebody else.
+func (s *scene) otherRoots() *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.start(localissuer.Config{Key: s.w.keys[1]}).CAPEM())
+	return roots
 }
