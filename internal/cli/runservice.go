@@ -70,7 +70,7 @@ func (o *runOptions) known(ctx context.Context, cmd *cobra.Command) (*session, e
 		}
 		s.tenantID = cmp.Or(o.tenant, chosen.TenantID)
 	} else {
-		_, err := f.where(s)
+		_, err = f.where(s)
 		if errors.Is(err, fs.ErrNotExist) && f.url == "" && !f.given("data-dir") && f.getenv("ENTENTE_DATA_DIR") == "" {
 			return nil, nil
 		}
