@@ -32,11 +32,15 @@ type NewSecret struct {
 const secretHint = 3
 
 // newSecret makes a secret of 256 random bits. Only its SHA-256 is kept: a
-// slow hash protects secrets that people choose, which these never are.
+// slow hash protects secrets that people choose, which these never are. None
+// begins with a hyphen, which command lines take for a flag (az login -p SECRET).
 func newSecret(name string, start, end time.Time) (Secret, string) {
 	bits := make([]byte, 32)
-	rand.Read(bits) // never fails (crypto/rand)
-	text := base64.RawURLEncoding.EncodeToString(bits)
+	text := "-"
+	for text[0] == '-' {
+		rand.Read(bits) // never fails (crypto/rand)
+		text = base64.RawURLEncoding.EncodeToString(bits)
+	}
 	return Secret{ID: newID(), DisplayName: name, Hint: text[:secretHint], Start: start, End: end, hash: hashSecret(text)}, text
 }
 

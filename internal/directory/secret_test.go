@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/testkit"
 )
 
 func (w *world) secretResult(clientID, text string) directory.SecretResult {
@@ -175,4 +176,19 @@ func TestSecretLimitHoldsInParallel(t *testing.T) {
 			w.Errorf("%d were made below a limit of 100 with 95, want 5", made)
 		}
 	})
+}
+
+// A secret stands on command lines behind a flag of its own.
+func TestSecretsAreNoFlags(t *testing.T) {
+	w := newWorld(t, testkit.SQLite(t))
+	app, err := w.dir.CreateApplication(w.ctx(), w.system, directory.Application{DisplayName: "a"})
+	w.ok(err)
+	for range 300 { // of which 5 would begin with one
+		s, text, err := w.dir.AddSecret(w.ctx(), w.system, directory.Ref{ID: app.ID}, directory.NewSecret{})
+		w.ok(err)
+		if text[0] == '-' {
+			t.Errorf("%q", text)
+		}
+		w.ok(w.dir.RemoveSecret(w.ctx(), w.system, directory.Ref{ID: app.ID}, s.ID))
+	}
 }
