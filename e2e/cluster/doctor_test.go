@@ -361,6 +361,15 @@ func TestDoctor(t *testing.T) {
 			}
 		}
 	})
+	t.Run("completion", func(t *testing.T) {
+		for kind, name := range map[string]string{"pod": k.in(t).pod(), "sa": "dog"} {
+			cmd := exec.CommandContext(t.Context(), testkit.Program, "__complete", "doctor", kind, "-n", "pets", "")
+			cmd.Env = k.env
+			if out, err := cmd.Output(); err != nil || !slices.Contains(strings.Split(string(out), "\n"), name) {
+				t.Errorf("%s: %v: %s", kind, err, out)
+			}
+		}
+	})
 	t.Run("the webhook was down", func(t *testing.T) {
 		k := k.in(t)
 		k.trust(k.good())

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/entente-id/entente/client"
@@ -71,6 +73,15 @@ func newDoctorPod() *cobra.Command {
   entente doctor pod web-5d8f-x2x -n pets --no-token --no-exchange`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, doctor.PodKind, args[0]) },
+		ValidArgsFunction: o.completion(func(ctx context.Context, api kubernetes.Interface, namespace string) (names []string, err error) {
+			all, err := api.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+			if err == nil {
+				for _, p := range all.Items {
+					names = append(names, p.Name)
+				}
+			}
+			return names, err
+		}),
 	}
 	f := cmd.Flags()
 	o.clusterFlags(f)
@@ -93,6 +104,15 @@ that carries the label, and the client that it is to be.` + doctorExits,
   entente doctor sa web -n pets --client-id CLIENT_ID -o json`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, doctor.ServiceAccountKind, args[0]) },
+		ValidArgsFunction: o.completion(func(ctx context.Context, api kubernetes.Interface, namespace string) (names []string, err error) {
+			all, err := api.CoreV1().ServiceAccounts(namespace).List(ctx, metav1.ListOptions{})
+			if err == nil {
+				for _, a := range all.Items {
+					names = append(names, a.Name)
+				}
+			}
+			return names, err
+		}),
 	}
 	f := cmd.Flags()
 	o.clusterFlags(f)
@@ -121,6 +141,26 @@ its issuer and its keys only with --kubeconfig or --kube-context.` + doctorExits
 	o.clusterFlags(cmd.Flags())
 	o.flags(cmd.Flags())
 	return cmd
+}
+
+// completion completes the one argument with names in the cluster.
+func (o *doctorOptions) completion(list func(context.Context, kubernetes.Interface, string) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		api, err := openKubernetes(o.kubeconfig, o.kubeContext)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second) // somebody waits at a prompt
+		defer cancel()
+		names, err := list(ctx, api, cmp.Or(o.namespace, kubeNamespace(o.kubeconfig, o.kubeContext), "default"))
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
 }
 
 type doctorOptions struct {
@@ -234,7 +274,7 @@ func (o *doctorOptions) doctor(cmd *cobra.Command, q *doctor.Question) (*doctor.
 	if err != nil {
 		return nil, fmt.Errorf("--issuer-ca: %w", err)
 	}
-	d.Roots = roots
+	d.Roots, d.IssuerCA = roots, o.issuerCA
 	if d.Target, err = o.target(cmd, q); err != nil {
 		return nil, err
 	}

@@ -47,15 +47,15 @@ func printReport(w io.Writer, r *doctor.Report, p palette) error {
 	for _, c := range r.Checks {
 		s := stateWords[c.State]
 		line := fmt.Sprintf("%2d  %s%s  %-15s  ", c.Number, p.paint(s.code, s.word), strings.Repeat(" ", 5-len(s.word)), c.Name)
-		if c.State == doctor.Failed || c.State == doctor.Unknown && c.Seen == "" {
+		first := inLine(c)
+		if first {
 			line += c.Findings[worst(c)].Text
 		} else {
 			line += c.Seen
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 		for i, f := range c.Findings {
-			shown := i == worst(c) && (c.State == doctor.Failed || c.State == doctor.Unknown && c.Seen == "")
-			writeFinding(&b, f, shown, p)
+			writeFinding(&b, f, first && i == worst(c), p)
 		}
 	}
 	b.WriteByte('\n')
@@ -77,6 +77,11 @@ func printReport(w io.Writer, r *doctor.Report, p palette) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// inLine says that a check's line has the text of a finding, and not what was seen.
+func inLine(c doctor.Check) bool {
+	return len(c.Findings) > 0 && (c.State == doctor.Failed || c.Seen == "")
 }
 
 // worst is the finding that stands for its check.

@@ -450,8 +450,8 @@ func (x *exam) processEnvironment(c *Check) {
 
 // whyBare says why nothing was injected.
 func (x *exam) whyBare(ctx context.Context) Finding {
-	if x.check(labelCheck).failed() != nil {
-		return note("nothing was injected, which follows from the label; "+fallsBack).saw("neither "+fileVariable+" nor a volume", "both")
+	if f := x.check(labelCheck).failed(); f != nil {
+		return fault(f.Cause, "nothing was injected, as check 1 explains; "+fallsBack).saw("neither "+fileVariable+" nor a volume", "both")
 	}
 	blame := func(cause Cause, text string) Finding {
 		return fault(cause, text+"; "+fallsBack).saw("neither "+fileVariable+" nor a volume", "both")

@@ -169,6 +169,9 @@ func (x *exam) reachable(f *Finding) {
 	default:
 		switch f.Cause {
 		case TLSUntrusted:
+			if r := x.registered; r != nil && r.CACertificate != "" {
+				f.Mends = append(f.Mends, Mend{When: "the certificate is the right one", Text: fmt.Sprintf("replace the caCertificate of the issuer %q at the service, which is another CA", r.Name)})
+			}
 			f.Mends = append(f.Mends, x.trustMend())
 		case DiscoveryDNS:
 			f.Mends = append(f.Mends, Mend{When: "the name is the right one", Text: "make it known to the name server that the service asks"})
