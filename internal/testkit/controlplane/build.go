@@ -20,13 +20,13 @@ import (
 )
 
 // programs are the names that the one program goes by.
-var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubectl"}
+var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"}
 
-// Programs returns a directory that holds etcd, kube-apiserver,
-// kube-controller-manager and kubectl. They are built when they are not in the
-// user's cache directory yet. The first time that takes 6 to 9 minutes of two
-// cores, and longer when others want them; where Go's build cache has their
-// packages, half a minute. Test processes that want them at once build them once.
+// Programs returns a directory that holds etcd, kubectl and the programs of a
+// cluster. They are built when they are not in the user's cache directory yet.
+// The first time that takes 6 to 9 minutes of two cores, and longer when others
+// want them; where Go's build cache has their packages, half a minute. Test
+// processes that want them at once build them once.
 //
 // Where the module proxy cannot be reached, or the test would time out before
 // they are there, the test is skipped; it fails when CI=true.
