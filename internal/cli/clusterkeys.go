@@ -156,21 +156,14 @@ func (k keyPush) String() string {
 }
 
 func (o *updateKeysOptions) print(w io.Writer, r keyPush) error {
-	switch o.output {
-	case "json":
-		return printJSON(w, r)
-	case "yaml":
-		return printYAML(w, r)
-	case "name":
-		_, err := fmt.Fprintln(w, r.Cluster.Name)
+	return o.output.print(w, r, func() string { return r.Cluster.Name }, func() error {
+		would := ""
+		if o.dryRun {
+			would = "dry run, "
+		}
+		_, err := fmt.Fprintf(w, "%skeys of %s: %s\n", would, r.Cluster.Name, r)
 		return err
-	}
-	would := ""
-	if o.dryRun {
-		would = "dry run, "
-	}
-	_, err := fmt.Fprintf(w, "%skeys of %s: %s\n", would, r.Cluster.Name, r)
-	return err
+	})
 }
 
 // keyPusher brings the keys of a cluster's issuer up to date.

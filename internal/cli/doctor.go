@@ -438,14 +438,5 @@ func authorityOf(host, caFile string) (doctor.Target, error) {
 
 // print shows a report.
 func (o *doctorOptions) print(w io.Writer, r *doctor.Report) error {
-	switch o.output {
-	case "json":
-		return printJSON(w, r)
-	case "yaml":
-		return printYAML(w, r)
-	case "name":
-		_, err := fmt.Fprintln(w, cmp.Or(string(r.Cause), string(r.Verdict)))
-		return err
-	}
-	return printReport(w, r, colours(w))
+	return o.output.print(w, r, func() string { return cmp.Or(string(r.Cause), string(r.Verdict)) }, func() error { return printReport(w, r, colours(w)) })
 }

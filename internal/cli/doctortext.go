@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -12,23 +11,8 @@ import (
 	"github.com/entente-id/entente/internal/doctor"
 )
 
-// palette colours words, on terminals only.
-type palette bool
-
-// colours says whether what is written there may be coloured (no-color.org).
-func colours(w io.Writer) palette {
-	return palette(isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
-}
-
-func (p palette) paint(code, text string) string {
-	if !p {
-		return text
-	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
-}
-
 var stateWords = map[doctor.State]struct{ word, code string }{
-	doctor.Passed: {"ok", "32"}, doctor.Noted: {"ok", "32"}, doctor.Skipped: {"-", "2"}, doctor.Unknown: {"?", "33"}, doctor.Failed: {"FAULT", "1;31"},
+	doctor.Passed: {"ok", green}, doctor.Noted: {"ok", green}, doctor.Skipped: {"-", dim}, doctor.Unknown: {"?", yellow}, doctor.Failed: {"FAULT", red},
 }
 
 // printReport writes a report for people: a line for each check, what it came
@@ -69,11 +53,11 @@ func printReport(w io.Writer, r *doctor.Report, p palette) error {
 	}
 	switch r.Verdict {
 	case doctor.Healthy:
-		b.WriteString(p.paint("32", "Healthy.") + "\n")
+		b.WriteString(p.paint(green, "Healthy.") + "\n")
 	case doctor.Undetermined:
-		b.WriteString(p.paint("33", "Nothing wrong was found, and not everything could be told.") + "\n")
+		b.WriteString(p.paint(yellow, "Nothing wrong was found, and not everything could be told.") + "\n")
 	default:
-		fmt.Fprintf(&b, "%s %s (%s), exit code %d.\n", p.paint("1;31", "Faulty:"), r.Cause, r.Class, r.ExitCode)
+		fmt.Fprintf(&b, "%s %s (%s), exit code %d.\n", p.paint(red, "Faulty:"), r.Cause, r.Class, r.ExitCode)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -105,7 +89,7 @@ func writeFinding(b *strings.Builder, f doctor.Finding, shown bool, p palette) {
 	if d := f.Difference; d != nil {
 		fmt.Fprintf(b, "%sseen      %s\n%sexpected  %s\n", indent, visible(d.Seen), indent, visible(d.Expected))
 		mark := strings.Repeat(" ", width(d.Seen, d.At-1))
-		fmt.Fprintf(b, "%s          %s%s differs from character %d on\n", indent, mark, p.paint("1;31", "^"), d.At)
+		fmt.Fprintf(b, "%s          %s%s differs from character %d on\n", indent, mark, p.paint(red, "^"), d.At)
 	} else {
 		if f.Seen != "" {
 			fmt.Fprintf(b, "%sseen      %s\n", indent, visible(f.Seen))
@@ -127,7 +111,7 @@ func writeFinding(b *strings.Builder, f doctor.Finding, shown bool, p palette) {
 			fmt.Fprintf(b, "%s%-8s  %s\n", indent, word, text)
 		}
 		for _, command := range m.Commands {
-			fmt.Fprintf(b, "%s          %s\n", indent, p.paint("1", command))
+			fmt.Fprintf(b, "%s          %s\n", indent, p.paint(bold, command))
 		}
 	}
 }

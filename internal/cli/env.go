@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +16,10 @@ import (
 )
 
 func newEnv() *cobra.Command {
-	var dir string
+	o := &struct {
+		output
+		dir string
+	}{}
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print export lines that point Azure SDKs in a shell at the service",
@@ -29,20 +33,26 @@ The lines hold the administrator's secret. While they count, curl and the SDKs
 trust the service's CA instead of the public ones.`,
 		Example: `  eval "$(entente env)"
   eval "$(entente env --data-dir ./data)"
-  curl "$ENTENTE_URL/$ENTENTE_TENANT/v2.0/.well-known/openid-configuration"`,
+  curl "$ENTENTE_URL/$ENTENTE_TENANT/v2.0/.well-known/openid-configuration"
+  entente env -o jsonpath={.ENTENTE_CA}
+
+  # in PowerShell
+  (entente env -o json | ConvertFrom-Json).PSObject.Properties |
+    ForEach-Object { Set-Item "Env:$($_.Name)" $_.Value }`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			admin, err := readAdmin(dir)
+			if err := o.check(); err != nil {
+				return err
+			}
+			admin, err := readAdmin(o.dir)
 			if err != nil {
 				return err
 			}
-			for _, line := range exports(admin) {
-				fmt.Fprintln(cmd.OutOrStdout(), line)
-			}
-			return nil
+			return printVariables(cmd.OutOrStdout(), o.output, variablesOf(admin))
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", defaultDataDir(), "the service's data `DIR`")
+	o.output.flags(cmd.Flags())
+	cmd.Flags().StringVar(&o.dir, "data-dir", defaultDataDir(), "the service's data `DIR`")
 	return cmd
 }
 
@@ -68,8 +78,8 @@ type missing string
 func (m missing) Error() string        { return "there is no " + string(m) }
 func (m missing) Is(target error) bool { return target == fs.ErrNotExist }
 
-func exports(a server.Admin) []string {
-	var lines []string
+// variablesOf are what programs need to talk to a service as its administrator.
+func variablesOf(a server.Admin) (all [][2]string) {
 	for _, v := range [][2]string{
 		{"ENTENTE_URL", a.Authority},
 		{"ENTENTE_TENANT", a.TenantID},
@@ -85,10 +95,31 @@ func exports(a server.Admin) []string {
 		{"CURL_CA_BUNDLE", a.CAFile},
 	} {
 		if v[1] != "" {
-			lines = append(lines, "export "+v[0]+"="+quote(v[1]))
+			all = append(all, v)
 		}
 	}
-	return lines
+	return all
+}
+
+// printVariables prints export lines for a shell, or an object for other programs.
+func printVariables(w io.Writer, o output, all [][2]string) error {
+	object := map[string]string{}
+	for _, v := range all {
+		object[v[0]] = v[1]
+	}
+	if printed, err := o.document(w, object); printed {
+		return err
+	}
+	for _, v := range all {
+		line := "export " + v[0] + "=" + quote(v[1])
+		if o == "name" {
+			line = v[0]
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quote makes a word for a POSIX shell.

@@ -87,11 +87,8 @@ func (o *issuerShowOptions) run(cmd *cobra.Command) error {
 	if i.Issuer == "" {
 		return errors.New("the cluster's discovery document names no issuer")
 	}
-	switch o.output {
-	case "json":
-		return printJSON(cmd.OutOrStdout(), i)
-	case "yaml":
-		return printYAML(cmd.OutOrStdout(), i)
+	if printed, err := o.document(cmd.OutOrStdout(), i); printed {
+		return err
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), i.Issuer)
 	return err
@@ -140,25 +137,29 @@ func (o *issuerCheckOptions) run(cmd *cobra.Command, url string) error {
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	switch w := cmd.OutOrStdout(); o.output {
-	case "json":
-		err = printJSON(w, i)
-	case "yaml":
-		err = printYAML(w, i)
-	case "name":
-		for _, f := range i.Findings {
-			if f.State == doctor.Failed && err == nil {
-				_, err = fmt.Fprintln(w, f.Cause)
-			}
-		}
-	default:
-		err = printInspection(w, i, colours(w))
-	}
-	if err != nil {
+	if err := o.print(cmd.OutOrStdout(), i); err != nil {
 		return err
 	}
 	if code := i.ExitCode(); code != 0 {
 		return &exited{code: code}
+	}
+	return nil
+}
+
+// print shows an inspection; its name is that of each reason.
+func (o *issuerCheckOptions) print(w io.Writer, i *doctor.Inspection) error {
+	if printed, err := o.document(w, i); printed {
+		return err
+	}
+	if o.output != "name" {
+		return printInspection(w, i, colours(w))
+	}
+	for _, f := range i.Findings {
+		if f.State == doctor.Failed {
+			if _, err := fmt.Fprintln(w, f.Cause); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -177,7 +178,7 @@ func printInspection(w io.Writer, i *doctor.Inspection, p palette) error {
 	for _, f := range i.Findings {
 		if f.State == doctor.Failed {
 			reasons++
-			fmt.Fprintf(&b, "\n%s  %s (%s)\n", p.paint("1;31", "REFUSED"), f.Text, f.Cause)
+			fmt.Fprintf(&b, "\n%s  %s (%s)\n", p.paint(red, "REFUSED"), f.Text, f.Cause)
 			writeFinding(&b, f, true, p)
 		}
 	}
@@ -189,11 +190,11 @@ func printInspection(w io.Writer, i *doctor.Inspection, p palette) error {
 	}
 	switch reasons {
 	case 0:
-		fmt.Fprintf(&b, "\n%s\n", p.paint("32", "A verifier takes it."))
+		fmt.Fprintf(&b, "\n%s\n", p.paint(green, "A verifier takes it."))
 	case 1:
-		fmt.Fprintf(&b, "\n%s\n", p.paint("1;31", "1 reason why a verifier refuses it."))
+		fmt.Fprintf(&b, "\n%s\n", p.paint(red, "1 reason why a verifier refuses it."))
 	default:
-		fmt.Fprintf(&b, "\n%s\n", p.paint("1;31", fmt.Sprintf("%d reasons why a verifier refuses it.", reasons)))
+		fmt.Fprintf(&b, "\n%s\n", p.paint(red, fmt.Sprintf("%d reasons why a verifier refuses it.", reasons)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

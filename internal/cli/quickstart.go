@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +18,10 @@ import (
 )
 
 type quickstartOptions struct {
+	output
 	dataDir    string
 	listen     string
 	kubeconfig string
-	output     string
 	exit       bool
 	logLevel   string
 }
@@ -56,15 +55,15 @@ it if they are not there. The service gives tokens for any resource.`,
 	f.StringVar(&o.dataDir, "data-dir", "", "data `DIR` to use and keep (default: a temporary one)")
 	f.StringVar(&o.listen, "listen", "", "`ADDRESS` to serve on (default "+server.DefaultListen+", or any free port if that is taken)")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of the current context in `FILE`")
-	f.StringVarP(&o.output, "output", "o", "text", "`FORMAT`: text or json")
+	o.output.flags(f)
 	f.BoolVar(&o.exit, "exit", false, "end after the run")
 	f.StringVar(&o.logLevel, "log-level", "error", "`LEVEL`: debug, info, warn or error")
 	return cmd
 }
 
 func (o *quickstartOptions) run(cmd *cobra.Command) error {
-	if o.output != "text" && o.output != "json" {
-		return usage(fmt.Errorf("--output: %q is neither text nor json", o.output))
+	if err := o.output.check(); err != nil {
+		return err
 	}
 	log, err := newLog(cmd.ErrOrStderr(), o.logLevel, "text")
 	if err != nil {
@@ -85,7 +84,7 @@ func (o *quickstartOptions) run(cmd *cobra.Command) error {
 	}
 	out := cmd.OutOrStdout()
 	say := func(string, ...any) {}
-	if o.output == "text" {
+	if o.output == "table" {
 		say = func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
@@ -128,25 +127,18 @@ func (o *quickstartOptions) run(cmd *cobra.Command) error {
 	if err := w.run(ctx); err != nil {
 		return end(err)
 	}
-	if o.output == "json" {
-		if err := printJSON(out, w.result); err != nil {
-			return end(err)
-		}
-	} else {
+	err = o.output.print(out, w.result, func() string { return w.result.Application.ClientID }, func() error {
 		w.goOn(out, o)
+		return nil
+	})
+	if err != nil {
+		return end(err)
 	}
 	if o.exit {
 		return end(nil)
 	}
 	say("\nServing at %s until interrupted (Ctrl-C).\n", w.admin.Authority)
 	return <-served
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }
 
 // goOn prints what a reader can do next by hand.

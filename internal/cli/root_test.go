@@ -47,7 +47,7 @@ func TestWrongUsage(t *testing.T) {
 		"cluster show":            "entente cluster show --help has examples",
 		"cluster show a b -g c":   "accepts 1 arg(s), received 2",
 		"cluster show a":          "--resource-group (-g) is missing",
-		"cluster list -o xml":     `--output: "xml" is none of table, json, yaml and name`,
+		"cluster list -o xml":     `--output: "xml" is none of table, json, yaml, name and jsonpath=TEMPLATE`,
 		"cluster list --nothing":  "unknown flag: --nothing",
 		"cluster register a -g b": "give one of --issuer URL, --hosted and --no-issuer",
 		"cluster register a -g b --issuer https://x.example/ --hosted": "give one of --issuer URL, --hosted and --no-issuer",
@@ -63,7 +63,7 @@ func TestWrongUsage(t *testing.T) {
 		"az-setup --name AZUREcloud": `--name: "AZUREcloud" has a meaning of its own in az`,
 		"az-setup --name [x]":        `--name: "[x]" is not up to 64`,
 		"serve --resources some":     `--resources: "some" is neither`,
-		"quickstart -o xml":          `--output: "xml" is neither`,
+		"quickstart -o xml":          `--output: "xml" is none of`,
 		"quickstart --exit=perhaps":  "invalid argument",
 	} {
 		code, out, errs := run(t, strings.Fields(line)...)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -112,16 +111,6 @@ func (o *serveOptions) greet(w io.Writer, c server.Config, url string) {
 		}
 		fmt.Fprintf(w, "As its administrator, in another shell:\n\n  eval \"$(%s)\"\n\n", env)
 	}
-}
-
-// isTerminal says whether a person is likely to be at the other end of w.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // complete turns the flags into a configuration.
