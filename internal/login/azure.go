@@ -89,7 +89,7 @@ func (c Caller) azure() (client.TokenSource, error) {
 		})
 	default:
 		var own *certificate
-		if own, err = openCertificate(l.CertificateFile, l.KeyFile); err == nil {
+		if own, err = openCertificate(l.CertificateFile, l.KeyFile, c.password); err == nil {
 			s.TokenCredential, err = azidentity.NewClientCertificateCredential(c.TenantID, l.ClientID, own.chain, own.key, &azidentity.ClientCertificateCredentialOptions{ClientOptions: c.options()})
 		}
 	}

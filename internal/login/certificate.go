@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -28,9 +29,9 @@ type certificate struct {
 
 const maxCertificate = 1 << 20
 
-// openCertificate reads a file of PEM blocks or PKCS #12 without a password, with
-// the certificate and its key in it; or two files of PEM blocks, one for each.
-func openCertificate(name, keyFile string) (*certificate, error) {
+// openCertificate reads a file of PEM blocks, or PKCS #12 with a password or without,
+// with the certificate and its key in it; or two files of PEM blocks, one for each.
+func openCertificate(name, keyFile, password string) (*certificate, error) {
 	text, err := readCertificate(name)
 	if err == nil && keyFile != "" {
 		var key []byte
@@ -40,7 +41,10 @@ func openCertificate(name, keyFile string) (*certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, key, err := azidentity.ParseCertificates(text, nil)
+	if block, _ := pem.Decode(text); block != nil {
+		password = "" // which the library takes for a sign of PKCS #12
+	}
+	chain, key, err := azidentity.ParseCertificates(text, []byte(password))
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate in %s: %w", name, err)
 	}

@@ -20,6 +20,8 @@ type Caller struct {
 	Secret    string                   // of a login by Secret
 	HTTP      *http.Client             // nil: a plain one
 	Getenv    func(name string) string // for the login by Environment
+
+	password string // of the environment's certificate
 }
 
 // ErrNobody says that the environment names no client, or no proof for it.
@@ -63,6 +65,9 @@ func (c Caller) Resolved() (Caller, error) {
 	if c.Login, c.Secret, err = FromEnvironment(getenv); err != nil {
 		return c, err
 	}
+	if c.Login.Method == Certificate {
+		c.password = getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")
+	}
 	c.TenantID = cmp.Or(c.TenantID, getenv("AZURE_TENANT_ID"))
 	return c, nil
 }
@@ -99,7 +104,7 @@ func (c Caller) Source() (client.TokenSource, error) {
 	case Federated:
 		return client.Federated(authority, c.TenantID, l.ClientID, client.AssertionFile(l.TokenFile), c.HTTP), nil
 	}
-	s, err := openCertificate(l.CertificateFile, l.KeyFile)
+	s, err := openCertificate(l.CertificateFile, l.KeyFile, c.password)
 	if err != nil {
 		return nil, err
 	}
