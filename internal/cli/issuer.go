@@ -15,15 +15,17 @@ import (
 func newIssuer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issuer",
-		Short: "Show a cluster's issuer, and check whether verifiers will take one",
-		Long:  `Show the issuer of a cluster's tokens, and check whether verifiers will take an issuer.`,
+		Short: "Show, check and publish the issuer of a cluster",
+		Long: `Show the issuer of a cluster's tokens, check whether verifiers will take an issuer, and
+publish the documents of one that verifiers cannot reach.`,
 		Example: `  entente issuer show --from-cluster
   entente issuer check https://oidc.example.org/prod/
-  entente issuer check "$(entente issuer show --from-cluster)"`,
+  entente issuer check "$(entente issuer show --from-cluster)"
+  entente issuer publish --from-cluster --issuer https://oidc.example.org/prod/ --folder ./public`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newIssuerShow(), newIssuerCheck())
+	cmd.AddCommand(newIssuerShow(), newIssuerCheck(), newIssuerPublish())
 	return cmd
 }
 
