@@ -241,3 +241,148 @@ func TestAzwiManual(t *testing.T) {
 		t.Errorf("azwi version: %s", out)
 	}
 }
+
+// azwiProgram is the unmodified azwi that ENTENTE_AZWI names, or our own program
+// under its name.
+func azwiProgram(t *testing.T) (bin string, unmodified bool) {
+	t.Helper()
+	bin = t.TempDir()
+	program := os.Getenv("ENTENTE_AZWI")
+	unmodified = program != ""
+	if !unmodified {
+		program = testkit.Program
+	}
+	program, err := filepath.Abs(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"azwi": program, "entente": testkit.Program} {
+		if err := os.Symlink(to, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bin, unmodified
+}
+
+// azwi knows Azure's public cloud and no other. Under "entente run" it makes and
+// deletes a workload identity all the same, and each of the two programs manages
+// what the other made. The azwi is the one of ENTENTE_AZWI, or else our own, which
+// is told that it works on Azure.
+func TestAzwiUnderRun(t *testing.T) {
+	t.Parallel()
+	controlplane.Programs(t)
+	bin, unmodified := azwiProgram(t)
+	c := controlplane.Start(t, controlplane.Config{})
+	ca := file(t, string(c.Authority.PEM))
+	s := serve(t, t.TempDir(), "--resources", "any", "--issuer-allow", "127.0.0.1", "--issuer-ca", ca)
+	admin := s.AsAdmin(t)
+	c.ServiceAccount(t, "pets", "other") // and the namespace
+	accounts := c.Client(t).CoreV1().ServiceAccounts("pets")
+
+	// sh runs a script under "entente run"; -v tells which names were answered.
+	sh := func(script string) (out, trace string) {
+		t.Helper()
+		cmd := under(t, []string{"KUBECONFIG=" + c.Kubeconfig, "ISSUER=" + c.Issuer, "ISSUER_CA=" + ca}, "--data-dir", s.Dir, "--as-admin", "-v", "--", "sh", "-euc", script)
+		cmd.Env[0] = "PATH=" + bin + ":" + os.Getenv("PATH")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%s\n%v\n%s%s", script, err, stdout.String(), stderr.String())
+		}
+		return stdout.String(), stderr.String()
+	}
+	const (
+		auth    = ` --azure-env AzurePublicCloud --subscription-id "$AZURE_SUBSCRIPTION_ID" --auth-method client_secret --client-id "$AZURE_CLIENT_ID" --client-secret "$AZURE_CLIENT_SECRET"`
+		account = ` --service-account-namespace pets --service-account-name cat --service-account-issuer-url "$ISSUER"`
+		role    = ` --azure-scope "/subscriptions/$AZURE_SUBSCRIPTION_ID" --azure-role Reader`
+	)
+	application := azwi.DefaultApplicationName("pets", "cat", c.Issuer)
+	name := credential.AzwiName("pets", "cat", c.Issuer)
+	ours := " --application '" + application + "'"
+	works := func(want bool) {
+		t.Helper()
+		app, err := admin.ApplicationByName(t.Context(), application)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.exchange(t, app.AppID, c.Token(t, "pets", "cat", audience), vault+"/.default"); (err == nil) != want {
+			t.Errorf("a pod's exchange: %v, want it to work: %v", err, want)
+		}
+	}
+	gone := func() {
+		t.Helper()
+		if all, err := admin.Applications(t.Context(), client.Equal("displayName", application)); err != nil || len(all) != 0 {
+			t.Errorf("left: %+v, %v", all, err)
+		}
+		if _, err := accounts.Get(t.Context(), "cat", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the service account: %v", err)
+		}
+	}
+	assignments := func() string {
+		t.Helper()
+		app, err := admin.ApplicationByName(t.Context(), application)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := admin.ServicePrincipal(t.Context(), app.AppID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := admin.RoleAssignments(t.Context(), "/subscriptions/"+s.SubscriptionID, p.ID)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0].ID
+	}
+
+	// It makes one, which we manage, and it deletes it.
+	_, trace := sh(`azwi serviceaccount create` + auth + account + role)
+	for _, host := range []string{"login.microsoftonline.com", "graph.microsoft.com", "management.azure.com"} {
+		if !strings.Contains(trace, "host="+host) {
+			t.Errorf("%s was not asked:\n%s", host, trace)
+		}
+	}
+	if strings.Contains(trace, "msg=refused") || strings.Contains(trace, "msg=passed") {
+		t.Errorf("it went elsewhere:\n%s", trace)
+	}
+	works(true)
+	out, _ := sh(`entente fic list -o name` + ours + `
+		entente fic show '` + name + `'` + ours + `
+		entente fic update '` + name + `'` + ours + ` --issuer-ca "$ISSUER_CA" --description "ours now" >&2
+		entente fic show --service-account pets/cat --issuer "$ISSUER"` + ours + ` -o jsonpath='{.description}'`)
+	if !strings.HasPrefix(out, name+"\n") || !strings.Contains(out, "system:serviceaccount:pets:cat") || !strings.HasSuffix(strings.TrimSpace(out), "ours now") {
+		t.Errorf("we see\n%s", out)
+	}
+	works(true)
+	kept, err := accounts.Get(t.Context(), "cat", metav1.GetOptions{})
+	if err != nil || kept.Annotations["azure.workload.identity/tenant-id"] != s.TenantID {
+		t.Errorf("%+v, %v", kept, err)
+	}
+	sh(`azwi serviceaccount create` + auth + account + ` --skip-phases role-assignment`) // again
+	sh(`azwi sa delete` + auth + account + ` --role-assignment-id ` + assignments())
+	gone()
+
+	// We make one, in the service's own name, and it deletes it, phase by phase.
+	sh(`entente sa create` + account + role)
+	works(true)
+	sh(`azwi sa delete phase ra` + auth + ` --role-assignment-id ` + assignments())
+	sh(`azwi sa delete phase fi` + auth + account + ` --aad-application-name '` + application + `'`)
+	works(false)
+	sh(`azwi sa delete phase sa` + auth + ` --service-account-namespace pets --service-account-name cat`)
+	sh(`azwi sa delete phase app` + auth + ` --aad-application-name '` + application + `'`)
+	gone()
+
+	// It makes one, phase by phase, and we delete it.
+	sh(`azwi sa create phase app` + auth + ` --aad-application-name '` + application + `'`)
+	sh(`azwi sa create phase sa` + auth + ` --aad-application-name '` + application + `' --service-account-namespace pets --service-account-name cat --service-account-token-expiration 2h`)
+	sh(`azwi sa create phase fi` + auth + account + ` --aad-application-name '` + application + `'`)
+	works(true)
+	sh(`entente sa delete` + account + ` --skip-phases role-assignment`)
+	gone()
+	if out, _ := sh(`azwi version`); unmodified == strings.Contains(out, "(entente)") {
+		t.Errorf("azwi version: %s", out)
+	}
+}

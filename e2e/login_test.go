@@ -334,7 +334,6 @@ func TestLogins(t *testing.T) {
 		t.Errorf("az %s", args)
 	}
 
-
 	// What does not hold is said, and not kept.
 	me := shell{t, map[string]string{"ENTENTE_CONFIG": filepath.Join(t.TempDir(), "contexts.json")}}
 	me.ends(0, "context add lab --url "+s.Authority+" --ca "+s.CAFile)
