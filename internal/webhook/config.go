@@ -19,7 +19,9 @@ import (
 	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/version"
 )
 
@@ -102,7 +104,7 @@ type TokenProxyConfig struct {
 	CAData               string // AZURE_KUBERNETES_CA_DATA, PEM; at most one of the three
 	CAConfigMap          string // AZURE_KUBERNETES_CA_CONFIGMAP_NAME: key ca.crt, in the namespace of the pod
 	CATrustSigner        string // AZURE_KUBERNETES_CA_CTB_SIGNER_NAME
-	CATrustLabelSelector string // AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR, of CATrustSigner: "a=b,c=d"
+	CATrustLabelSelector string // AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR, of CATrustSigner
 }
 
 // Validate says what of a configuration cannot be meant, and by which flag or
@@ -128,6 +130,11 @@ func (c Config) Validate() error {
 }
 
 func (t TokenProxyConfig) validate(c Config) error {
+	if t.Suffix != "" {
+		if wrong := validation.IsQualifiedName(prefix + "use-" + t.Suffix); len(wrong) > 0 {
+			return fmt.Errorf("--custom-token-endpoint-annotation-suffix %q: %s", t.Suffix, strings.Join(wrong, "; "))
+		}
+	}
 	if t.Endpoint == "" {
 		if t.Suffix != "" || c.Mode == TokenProxy {
 			return errors.New("token proxy: AZURE_KUBERNETES_TOKEN_PROXY is missing")
@@ -152,8 +159,10 @@ func (t TokenProxyConfig) validate(c Config) error {
 	if t.CATrustLabelSelector != "" && t.CATrustSigner == "" {
 		return errors.New("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR needs AZURE_KUBERNETES_CA_CTB_SIGNER_NAME")
 	}
-	_, err := matchLabels(t.CATrustLabelSelector)
-	return err
+	if _, err := labelSelector(t.CATrustLabelSelector); err != nil {
+		return fmt.Errorf("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR: %w", err)
+	}
+	return nil
 }
 
 func checkURL(s string) error {
@@ -167,21 +176,27 @@ func checkURL(s string) error {
 	return nil
 }
 
-// matchLabels reads the equality-based form of a label selector.
-func matchLabels(selector string) (map[string]string, error) {
-	if selector == "" {
+// labelSelector reads a label selector, as text ("a=b,c in (d,e)") or as JSON
+// (meta/v1.LabelSelector). Empty is none.
+func labelSelector(s string) (*metav1.LabelSelector, error) {
+	if s = strings.TrimSpace(s); s == "" {
 		return nil, nil
 	}
-	labels := map[string]string{}
-	for _, pair := range strings.Split(selector, ",") {
-		name, value, ok := strings.Cut(pair, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(strings.TrimPrefix(value, "="))
-		if !ok || name == "" || strings.HasSuffix(name, "!") {
-			return nil, fmt.Errorf("label selector %q is not of the form a=b,c=d", selector)
+	if !strings.HasPrefix(s, "{") {
+		selector, err := metav1.ParseToLabelSelector(s)
+		if err != nil {
+			return nil, fmt.Errorf("label selector %q: %w", s, err)
 		}
-		labels[name] = value
+		return selector, nil
 	}
-	return labels, nil
+	selector := new(metav1.LabelSelector)
+	d := json.NewDecoder(strings.NewReader(s))
+	d.DisallowUnknownFields()
+	if err := d.Decode(selector); err != nil {
+		return nil, fmt.Errorf("label selector %q: %w", s, err)
+	}
+	_, err := metav1.LabelSelectorAsSelector(selector)
+	return selector, err
 }
 
 func (c Config) audience() string {
