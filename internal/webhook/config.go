@@ -23,6 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/entente-id/entente/internal/credential"
 )
 
 // A Mode is the way in which a pod is helped to a token.
@@ -57,7 +59,7 @@ func ParseMode(name string) (Mode, error) {
 
 // What stands in a Config that says nothing else.
 const (
-	DefaultAudience  = "api://AzureADTokenExchange"
+	DefaultAudience  = credential.DefaultAudience
 	DefaultProxyPort = 8000
 	DefaultAuthority = "https://login.microsoftonline.com/"
 )
