@@ -32,13 +32,29 @@ var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "ku
 // they are there, the test is skipped; it fails when CI=true.
 func Programs(t testing.TB) string {
 	t.Helper()
-	ctx := context.Background()
+	var end time.Time
 	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
-		if end, ok := d.Deadline(); ok {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, end.Add(-leaveTime))
-			defer cancel()
-		}
+		end, _ = d.Deadline()
+	}
+	directory, err := Build(end)
+	if errors.Is(err, ErrAbsent) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return directory
+}
+
+// Build is what Programs does, where there is no test yet. It gives up in time
+// before the tests' end, unless that is zero; what keeps the programs away, and
+// is no fault of theirs, is ErrAbsent.
+func Build(end time.Time) (directory string, err error) {
+	ctx := context.Background()
+	if !end.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-leaveTime))
+		defer cancel()
 	}
 	build.Lock()
 	defer build.Unlock()
@@ -46,13 +62,7 @@ func Programs(t testing.TB) string {
 		build.tried = true
 		build.directory, build.err = programsIn(ctx)
 	}
-	if errors.Is(build.err, errAbsent) && os.Getenv("CI") != "true" {
-		t.Skip(build.err)
-	}
-	if build.err != nil {
-		t.Fatal(build.err)
-	}
-	return build.directory
+	return build.directory, build.err
 }
 
 // leaveTime is what a test keeps of its time limit for itself.
@@ -65,7 +75,8 @@ var build struct {
 	err       error
 }
 
-var errAbsent = errors.New("no Kubernetes control plane")
+// ErrAbsent says that the programs cannot be had here, or not in time.
+var ErrAbsent = errors.New("no Kubernetes control plane")
 
 func programsIn(ctx context.Context) (string, error) {
 	source, err := sourceDirectory(ctx)
@@ -78,7 +89,7 @@ func programsIn(ctx context.Context) (string, error) {
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errAbsent, err)
+		return "", fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
 	directory := filepath.Join(cache, "entente-test", "kubernetes-"+sum)
 	program := filepath.Join(directory, "kubetest")
@@ -90,7 +101,7 @@ func programsIn(ctx context.Context) (string, error) {
 	}
 	unlock, err := lock(ctx, filepath.Join(directory, "lock"))
 	if err != nil {
-		return "", fmt.Errorf("%w: it is still being built by another test: %w", errAbsent, err)
+		return "", fmt.Errorf("%w: it is still being built by another test: %w", ErrAbsent, err)
 	}
 	defer unlock()
 	if _, err := os.Stat(program); err == nil {
@@ -101,12 +112,12 @@ func programsIn(ctx context.Context) (string, error) {
 	defer os.Remove(made)
 	_, err = goTool(ctx, source, "list", "-deps", ".")
 	if err != nil {
-		err = fmt.Errorf("%w: its modules cannot be had: %w", errAbsent, err)
+		err = fmt.Errorf("%w: its modules cannot be had: %w", ErrAbsent, err)
 	} else {
 		_, err = goTool(ctx, source, "build", "-trimpath", "-ldflags", flags, "-o", made, ".")
 	}
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("%w: there is not enough time to build it; what was compiled is kept, so go on with: go test -timeout 30m ./internal/testkit/controlplane", errAbsent)
+		return "", fmt.Errorf("%w: there is not enough time to build it; what was compiled is kept, so go on with: go test -timeout 30m ./internal/testkit/controlplane", ErrAbsent)
 	}
 	if err != nil {
 		return "", err
@@ -123,7 +134,7 @@ func programsIn(ctx context.Context) (string, error) {
 func sourceDirectory(ctx context.Context) (string, error) {
 	out, err := goTool(ctx, ".", "env", "GOMOD")
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errAbsent, err)
+		return "", fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
 	return filepath.Join(filepath.Dir(strings.TrimSpace(out)), "kubernetes"), nil
 }

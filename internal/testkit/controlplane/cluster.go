@@ -39,7 +39,15 @@ type Config struct {
 	// ControllerManager starts kube-controller-manager as well, which makes the
 	// service account "default" of each namespace, and what controllers make.
 	ControllerManager bool
+	// Node is an address of this machine's that pods can reach, for a cluster
+	// that has a node there. The API server answers on all addresses then, and
+	// the controller manager and the scheduler run as well. Only for a network
+	// namespace of the test's own.
+	Node string
 }
+
+// NodeName is the name of the node that a cluster can have.
+const NodeName = "node"
 
 // A Cluster is a running control plane. It ends with the test, and with the
 // test process.
@@ -50,17 +58,28 @@ type Cluster struct {
 	Directory  string // of everything else
 
 	programs   string
-	admin      string // bearer token
+	admin      string            // bearer token
+	others     map[string]string // bearer tokens of NodeUser and ProxyUser
 	etcd       *process
 	apiServer  *process
 	controller *process
+	scheduler  *process
 }
+
+// The users that the programs of a node are.
+const (
+	NodeUser  = "system:node:" + NodeName
+	ProxyUser = "system:kube-proxy"
+)
 
 // Start starts a control plane and waits until it is ready. Anybody may read
 // its discovery document, as with clusters whose issuer is public.
 func Start(t testing.TB, config Config) *Cluster {
 	t.Helper()
-	c := &Cluster{Config: config, programs: Programs(t), Directory: t.TempDir(), admin: rand.Text()}
+	c := &Cluster{
+		Config: config, programs: Programs(t), Directory: t.TempDir(),
+		admin: rand.Text(), others: map[string]string{NodeUser: rand.Text(), ProxyUser: rand.Text()},
+	}
 	if c.Authority == nil {
 		c.Authority = NewAuthority(t)
 	}
@@ -72,7 +91,7 @@ func Start(t testing.TB, config Config) *Cluster {
 		c.Keys = []crypto.Signer{key}
 	}
 	t.Cleanup(func() {
-		for _, p := range []*process{c.controller, c.apiServer, c.etcd} {
+		for _, p := range []*process{c.scheduler, c.controller, c.apiServer, c.etcd} {
 			p.kill()
 		}
 		if t.Failed() {
@@ -105,8 +124,14 @@ func Start(t testing.TB, config Config) *Cluster {
 			t.Fatalf("%v\nend of etcd's log:\n%s", err, c.etcd.complaints())
 		}
 	}
-	if c.ControllerManager {
+	if c.ControllerManager || c.Node != "" {
 		c.control(t)
+	}
+	if c.Node != "" {
+		c.scheduler, err = launch(c.programs, c.Directory, "kube-scheduler", "--kubeconfig=kubeconfig", "--secure-port=0", "--leader-elect=false", "--kube-api-qps=500", "--kube-api-burst=1000")
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	_, err = c.Client(t).RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "issuer-is-public"},
@@ -163,13 +188,20 @@ func freePort(t testing.TB) int {
 // write writes the files that the programs read.
 func (c *Cluster) write(t testing.TB) {
 	t.Helper()
-	serving := c.Authority.Certificate(t)
+	var addresses []net.IP
+	if c.Node != "" {
+		addresses = append(addresses, net.ParseIP(c.Node))
+	}
+	serving := c.Authority.Certificate(t, addresses...)
+	tokens := c.admin + ",admin,admin,system:masters\n"
+	tokens += c.others[NodeUser] + "," + NodeUser + ",node,system:nodes\n"
+	tokens += c.others[ProxyUser] + "," + ProxyUser + ",proxy\n"
 	files := map[string][]byte{
 		"ca.pem":          c.Authority.PEM,
 		"serving.pem":     encode("CERTIFICATE", serving.Certificate[0]),
 		"serving-key.pem": encodePrivate(t, serving.PrivateKey),
 		"signing-key.pem": encodePrivate(t, c.Keys[0]),
-		"tokens.csv":      []byte(c.admin + ",admin,admin,system:masters\n"),
+		"tokens.csv":      []byte(tokens),
 		"kubeconfig":      kubeconfig(t, c.URL, c.Authority.PEM, c.admin),
 	}
 	for n, key := range c.Keys {
@@ -181,6 +213,16 @@ func (c *Cluster) write(t testing.TB) {
 		}
 	}
 	c.Kubeconfig = filepath.Join(c.Directory, "kubeconfig")
+}
+
+// KubeconfigOf writes a kubeconfig file of NodeUser or ProxyUser, and returns its name.
+func (c *Cluster) KubeconfigOf(t testing.TB, user string) string {
+	t.Helper()
+	file := filepath.Join(c.Directory, strings.ReplaceAll(user, ":", "-")+".kubeconfig")
+	if err := os.WriteFile(file, kubeconfig(t, c.URL, c.Authority.PEM, c.others[user]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func publicKeyFile(n int) string { return fmt.Sprintf("public-key-%d.pem", n) }
@@ -205,8 +247,7 @@ func (c *Cluster) run(t testing.TB) error {
 	t.Helper()
 	args := []string{
 		"--etcd-servers=unix://localhost:1",
-		"--bind-address=127.0.0.1", "--secure-port=" + c.URL[strings.LastIndexByte(c.URL, ':')+1:],
-		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.96.0.0/16",
+		"--secure-port=" + c.URL[strings.LastIndexByte(c.URL, ':')+1:], "--service-cluster-ip-range=10.96.0.0/16",
 		"--tls-cert-file=serving.pem", "--tls-private-key-file=serving-key.pem",
 		"--token-auth-file=tokens.csv", "--authorization-mode=Node,RBAC", "--allow-privileged",
 		"--service-account-issuer=" + c.Issuer, "--service-account-jwks-uri=" + c.JWKSURI,
@@ -214,6 +255,11 @@ func (c *Cluster) run(t testing.TB) error {
 	}
 	for n := range c.Keys {
 		args = append(args, "--service-account-key-file="+publicKeyFile(n))
+	}
+	if c.Node == "" {
+		args = append(args, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none")
+	} else {
+		args = append(args, "--bind-address=0.0.0.0", "--advertise-address="+c.Node, "--kubelet-preferred-address-types=InternalIP")
 	}
 	var err error
 	if c.apiServer, err = launch(c.programs, c.Directory, "kube-apiserver", slices.Concat(args, c.Flags)...); err != nil {
@@ -252,11 +298,16 @@ func (c *Cluster) Client(t testing.TB) *kubernetes.Clientset {
 // issuer's; without one it is nobody's.
 func (c *Cluster) ClientAs(t testing.TB, token string) *kubernetes.Clientset {
 	t.Helper()
-	client, err := kubernetes.NewForConfig(&rest.Config{
-		Host: c.URL, BearerToken: token, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: c.Authority.PEM},
-	})
+	client, err := kubernetes.NewForConfig(c.config(token))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// REST is what a client with all rights is made of, for libraries that make their own.
+func (c *Cluster) REST() *rest.Config { return c.config(c.admin) }
+
+func (c *Cluster) config(token string) *rest.Config {
+	return &rest.Config{Host: c.URL, BearerToken: token, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: c.Authority.PEM}}
 }

@@ -44,9 +44,9 @@ func NewAuthority(t testing.TB) *Authority {
 	return &Authority{PEM: encode("CERTIFICATE", der), cert: cert, key: key}
 }
 
-// Certificate makes a certificate for servers on loopback and for the names of
-// an API server in its cluster.
-func (a *Authority) Certificate(t testing.TB) tls.Certificate {
+// Certificate makes a certificate for servers on loopback and on addresses, and
+// for the names of an API server in its cluster.
+func (a *Authority) Certificate(t testing.TB, addresses ...net.IP) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -60,7 +60,7 @@ func (a *Authority) Certificate(t testing.TB) tls.Certificate {
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "kube-apiserver"}, NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)},
+		IPAddresses: append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)}, addresses...),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
