@@ -3,9 +3,11 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -15,9 +17,11 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -66,7 +70,7 @@ func output(t *testing.T, cmd *exec.Cmd) string {
 const runProcess = "ENTENTE_E2E_RUN"
 
 // azurePrograms are what it can do, by the marker's value.
-var azurePrograms = map[string]func(context.Context) (any, error){"manage": manageAzure, "token": azureToken}
+var azurePrograms = map[string]func(context.Context) (any, error){"manage": manageAzure, "token": azureToken, "shapes": azwiShapes}
 
 func runMain() int {
 	result, err := azurePrograms[os.Getenv(runProcess)](context.Background())
@@ -240,6 +244,176 @@ func TestRunWithoutService(t *testing.T) {
 	}
 	if !slices.Equal(got.Listed, []string{"one", "three", "two"}) || got.Application == "" || got.Certificate != got.Application {
 		t.Errorf("the program saw %+v", got)
+	}
+}
+
+// azwiShapes sends what azwi's libraries send (MSAL, Azure's resource manager client
+// and Graph's with its kiota), as they send it: bodies compressed, filters escaped,
+// a header twice, an authority looked up before it is believed, and paths with an
+// empty segment where a look-up has failed.
+func azwiShapes(ctx context.Context) (any, error) {
+	const login, graph, management = "https://login.microsoftonline.com", "https://graph.microsoft.com/v1.0", "https://management.azure.com"
+	tenant, subscription, clientID := os.Getenv("AZURE_TENANT_ID"), os.Getenv("AZURE_SUBSCRIPTION_ID"), os.Getenv("AZURE_CLIENT_ID")
+	http1 := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+	for protocol, transport := range map[int]http.RoundTripper{2: http.DefaultTransport, 1: http1} {
+		c := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		do := func(want int, bearer, method, url, contentType, body string, into any) (http.Header, error) {
+			var reader io.Reader
+			if body != "" {
+				var z bytes.Buffer
+				w := gzip.NewWriter(&z)
+				io.WriteString(w, body)
+				w.Close()
+				reader = &z
+			}
+			r, err := http.NewRequestWithContext(ctx, method, url, reader)
+			if err != nil {
+				return nil, err
+			}
+			r.Header["client-request-id"] = []string{"11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000001"}
+			r.Header.Set("Accept", "application/json")
+			r.Header.Set("Authorization", "Bearer "+bearer)
+			if body != "" {
+				r.Header.Set("Content-Type", contentType)
+				r.Header.Set("Content-Encoding", "gzip")
+			}
+			resp, err := c.Do(r)
+			if err != nil {
+				return nil, err
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if err == nil && (resp.StatusCode != want || resp.ProtoMajor != protocol) {
+				err = fmt.Errorf("HTTP/%d %s %s: %d, want %d: %s", resp.ProtoMajor, method, url, resp.StatusCode, want, text)
+			}
+			if err == nil && into != nil {
+				err = json.Unmarshal(text, into)
+			}
+			return resp.Header, err
+		}
+		const form, object = "application/x-www-form-urlencoded; charset=utf-8", "application/json"
+
+		// Which tenant the subscription is of, asked without a token.
+		header, err := do(401, "", "GET", management+"/subscriptions/"+subscription+"?api-version=2021-01-01", "", "", nil)
+		if err != nil {
+			return nil, err
+		}
+		if m := regexp.MustCompile(`authorization_uri=".*/([0-9a-f\-]+)"`).FindStringSubmatch(header.Get("WWW-Authenticate")); m == nil || m[1] != tenant {
+			return nil, fmt.Errorf("the tenant is not in %q", header.Get("WWW-Authenticate"))
+		}
+
+		// Whether the authority is one, and where it is.
+		var instance struct {
+			Endpoint string `json:"tenant_discovery_endpoint"`
+		}
+		if _, err := do(200, "", "GET", login+"/common/discovery/instance?api-version=1.1&authorization_endpoint="+url.QueryEscape(login+"/"+tenant+"/oauth2/v2.0/authorize"), "", "", &instance); err != nil {
+			return nil, err
+		}
+		var configuration struct {
+			TokenEndpoint string `json:"token_endpoint"`
+		}
+		if _, err := do(200, "", "GET", instance.Endpoint+"?", "", "", &configuration); err != nil {
+			return nil, err
+		}
+		token := func(scope, claims string) (string, error) {
+			fields := url.Values{"client_id": {clientID}, "client_secret": {os.Getenv("AZURE_CLIENT_SECRET")}, "grant_type": {"client_credentials"}, "scope": {scope + " openid offline_access profile"}}
+			if claims != "" {
+				fields.Set("claims", claims)
+			}
+			var got struct {
+				Token string `json:"access_token"`
+			}
+			_, err := do(200, "", "POST", configuration.TokenEndpoint, form, fields.Encode(), &got)
+			return got.Token, err
+		}
+		graphToken, err := token("https://graph.microsoft.com/.default", "")
+		if err != nil {
+			return nil, err
+		}
+		managementToken, err := token("https://management.core.windows.net//.default", `{"access_token":{"xms_cc":{"values":["CP1"]}}}`)
+		if err != nil {
+			return nil, err
+		}
+
+		// The phases, with a name that azwi makes up.
+		name := fmt.Sprintf("pets-cat-%d7Ng_S9Q2E-SeafgxuQKqR4q6zTrsPjDdrvN79Y=", protocol)
+		var found struct{ Value []struct{ ID, AppID string } }
+		var app, principal, trust struct{ ID, AppID, Name string }
+		var refused struct{ Error struct{ Code string } }
+		by := "?$filter=displayName%20eq%20%27" + url.QueryEscape(name) + "%27"
+		credential := `{"audiences":["api://AzureADTokenExchange"],"description":"Federated Service Account for pets/cat","issuer":"https://azwi.blob.core.windows.net/oidc-test/","name":"7Vx1FQd2-_mbNJm--lEKnB2ZFCq1uPhEGEXZ9T0TfVQ=","subject":"system:serviceaccount:pets:cat"}`
+		for _, step := range []func() (http.Header, error){
+			func() (http.Header, error) {
+				return do(200, graphToken, "GET", graph+"/applications"+by, "", "", &found)
+			},
+			func() (http.Header, error) {
+				return do(201, graphToken, "POST", graph+"/applications", object, `{"@odata.type":"#microsoft.graph.application","displayName":"`+name+`"}`, &app)
+			},
+			func() (http.Header, error) {
+				return do(201, graphToken, "POST", graph+"/servicePrincipals", object, `{"@odata.type":"#microsoft.graph.servicePrincipal","appId":"`+app.AppID+`","tags":["azwi version: v1.6.0, commit: 04d01a2"]}`, &principal)
+			},
+			func() (http.Header, error) {
+				return do(200, graphToken, "GET", graph+"/servicePrincipals"+by, "", "", &found)
+			},
+			func() (http.Header, error) {
+				return do(201, graphToken, "POST", graph+"/applications/"+app.ID+"/federatedIdentityCredentials", object, credential, &trust)
+			},
+			func() (http.Header, error) {
+				return do(409, graphToken, "POST", graph+"/applications/"+app.ID+"/federatedIdentityCredentials", object, credential, &refused)
+			},
+			func() (http.Header, error) {
+				return do(200, graphToken, "GET", graph+"/applications/"+app.ID+"/federatedIdentityCredentials?$filter=subject%20eq%20%27system%3Aserviceaccount%3Apets%3Acat%27", "", "", &found)
+			},
+			func() (http.Header, error) {
+				return do(204, graphToken, "DELETE", graph+"/applications/"+app.ID+"/federatedIdentityCredentials/"+trust.ID, "", "", nil)
+			},
+			func() (http.Header, error) {
+				return do(400, graphToken, "POST", graph+"/applications//federatedIdentityCredentials", object, credential, &refused)
+			},
+			func() (http.Header, error) {
+				return do(400, graphToken, "DELETE", graph+"/applications/", "", "", &refused)
+			},
+			func() (http.Header, error) {
+				return do(200, managementToken, "GET", management+"/providers/Microsoft.Authorization/roleDefinitions?$filter=roleName+eq+'Reader'&api-version=2015-07-01", "", "", &found)
+			},
+			func() (http.Header, error) {
+				r, err := http.NewRequestWithContext(ctx, "PUT", management+"/subscriptions/"+subscription+"/providers/Microsoft.Authorization/roleAssignments/"+fmt.Sprintf("%08d-0000-4000-8000-000000000001", protocol)+"?api-version=2015-07-01",
+					strings.NewReader(`{"properties":{"principalId":"`+principal.ID+`","roleDefinitionId":"`+found.Value[0].ID+`"}}`))
+				if err != nil {
+					return nil, err
+				}
+				r.Header.Set("Authorization", "Bearer "+managementToken)
+				r.Header.Set("Content-Type", "application/json")
+				resp, err := c.Do(r)
+				if err != nil {
+					return nil, err
+				}
+				defer resp.Body.Close()
+				if resp.StatusCode != 201 {
+					return nil, fmt.Errorf("the role assignment: %s", resp.Status)
+				}
+				return nil, nil
+			},
+			func() (http.Header, error) {
+				return do(204, graphToken, "DELETE", graph+"/applications/"+app.ID, "", "", nil)
+			},
+		} {
+			if _, err := step(); err != nil {
+				return nil, err
+			}
+		}
+		if refused.Error.Code == "" || trust.Name != "7Vx1FQd2-_mbNJm--lEKnB2ZFCq1uPhEGEXZ9T0TfVQ=" {
+			return nil, fmt.Errorf("%+v, %+v", refused, trust)
+		}
+	}
+	return "done", nil
+}
+
+// What an unmodified azwi sends, to the letter, is answered.
+func TestRunAzwiShapes(t *testing.T) {
+	t.Parallel()
+	if out := output(t, under(t, []string{runProcess + "=shapes"}, "--", self(t))); out != "\"done\"\n" {
+		t.Error(out)
 	}
 }
 
