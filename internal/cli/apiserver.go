@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,6 +53,7 @@ func openKubernetes(kubeconfig, context string) (kubernetes.Interface, error) {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
 	}
 	config.Timeout = 30 * time.Second
+	config.Wrap(func(base http.RoundTripper) http.RoundTripper { return traced{base} })
 	api, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +66,9 @@ func (o *applyOptions) run(cmd *cobra.Command) (*plan.Plan, error) {
 			return p, errors.New("nothing was changed")
 		}
 	}
-	err = p.Apply(cmd.Context(), plan.ApplyOptions{Progress: func(e plan.Progress) { tell(errs, e) }})
+	goes := progressOf(cmd)
+	err = p.Apply(cmd.Context(), plan.ApplyOptions{Progress: func(e plan.Progress) { tell(goes, e) }})
+	goes.done()
 	if o.output != "table" {
 		if err := o.print(out, p); err != nil {
 			return p, err
@@ -81,14 +81,14 @@ func (o *applyOptions) run(cmd *cobra.Command) (*plan.Plan, error) {
 var did = map[plan.Action]string{plan.Create: "created", plan.Update: "changed", plan.Delete: "deleted"}
 
 // tell says what an application has come to.
-func tell(w io.Writer, e plan.Progress) {
+func tell(goes *progress, e plan.Progress) {
 	switch {
 	case e.Event == plan.Waiting:
-		fmt.Fprintf(w, "waiting %s to %s %s: %v\n", e.Wait.Round(time.Second), e.Step.Action, e.Step.What(), e.Err)
+		goes.step("waiting %s to %s %s: %v", e.Wait.Round(time.Second), e.Step.Action, e.Step.What(), e.Err)
 	case e.Event == plan.Ended && e.Err == nil:
-		fmt.Fprintf(w, "[%d/%d] %s %s\n", e.N, e.Total, did[e.Step.Action], e.Step.What())
+		goes.step("[%d/%d] %s %s", e.N, e.Total, did[e.Step.Action], e.Step.What())
 	case e.Event == plan.Ended:
-		fmt.Fprintf(w, "[%d/%d] failed to %s %s\n", e.N, e.Total, e.Step.Action, e.Step.What())
+		goes.lasting("[%d/%d] failed to %s %s", e.N, e.Total, e.Step.Action, e.Step.What())
 	}
 }
 

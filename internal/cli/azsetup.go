@@ -24,6 +24,7 @@ type azSetupOptions struct {
 	name      string
 	configDir string
 	run       bool
+	dryRun    bool
 }
 
 func newAzSetup() *cobra.Command {
@@ -59,6 +60,7 @@ log in again before it expires.` + connectionHelp,
 	f.StringVar(&o.name, "name", "Entente", "`NAME` of the cloud in az")
 	f.StringVar(&o.configDir, "config-dir", "", "`DIR` of az's settings, instead of what AZURE_CONFIG_DIR says or ~/.azure")
 	f.BoolVar(&o.run, "run", false, "execute the lines instead of printing them")
+	f.BoolVar(&o.dryRun, "dry-run", false, "with --run: print the lines all the same, and execute nothing")
 	return cmd
 }
 
@@ -94,7 +96,7 @@ func (o *azSetupOptions) setUp(cmd *cobra.Command) error {
 	if err := z.lookUp(cmd.Context()); err != nil {
 		return s.explain(err)
 	}
-	if o.run {
+	if o.run && !o.dryRun {
 		return z.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return z.print(cmd.OutOrStdout())

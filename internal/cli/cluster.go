@@ -234,7 +234,7 @@ issuer of its own stays.` + connectionHelp,
 				}
 				return s.explain(err)
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "deleted %s\n", what)
+			note(cmd, "deleted %s", what)
 			return nil
 		},
 	}
@@ -253,7 +253,7 @@ func confirm(in io.Reader, out io.Writer, question string) error {
 	case yes:
 		return nil
 	}
-	return errors.New("nothing was deleted")
+	return errors.New("nothing was changed")
 }
 
 // ask asks a person, and tells whether there was one to answer.
@@ -272,12 +272,7 @@ func ask(in io.Reader, out io.Writer, question string) (yes, answered bool) {
 }
 
 func unconfirmed() error {
-	return usage(hint(errors.New("nobody is there to confirm"), "--yes deletes without asking"))
-}
-
-// warn tells a person what does not stop a verb.
-func warn(cmd *cobra.Command, format string, args ...any) {
-	fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...)
+	return usage(hint(errors.New("nobody is there to confirm"), "--yes does it without asking; --dry-run says what would be done"))
 }
 
 // ensureGroup makes a resource group if it is not there, and returns its location.

@@ -110,7 +110,7 @@ func (o *registerOptions) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
+	ctx := cmd.Context()
 	group := client.ResourceGroupID{SubscriptionID: id.SubscriptionID, Name: id.ResourceGroup}
 	location, made, err := ensureGroup(ctx, s, group, o.location, o.dryRun)
 	if err != nil {
@@ -121,7 +121,7 @@ func (o *registerOptions) run(cmd *cobra.Command, name string) error {
 		would = "dry run: would have "
 	}
 	if made {
-		fmt.Fprintf(stderr, "%smade the resource group %q (location %s)\n", would, group.Name, location)
+		note(cmd, "%smade the resource group %q (location %s)", would, group.Name, location)
 	}
 	there := client.Cluster{}
 	if !made {
@@ -144,11 +144,11 @@ func (o *registerOptions) run(cmd *cobra.Command, name string) error {
 			done = "there was already"
 		}
 	}
-	fmt.Fprintf(stderr, "%s the cluster %q in %q\n", done, c.Name, id.ResourceGroup)
+	note(cmd, "%s the cluster %q in %q", done, c.Name, id.ResourceGroup)
 	if err := clusterView.one(cmd.OutOrStdout(), o.output, printable(c)); err != nil {
 		return err
 	}
-	if o.output == "table" && c.Issuer != nil && c.Issuer.KeySource == client.HostedKeys {
+	if o.output == "table" && !mannersOf(ctx).quiet && c.Issuer != nil && c.Issuer.KeySource == client.HostedKeys {
 		o.next(cmd, c, id)
 	}
 	return nil

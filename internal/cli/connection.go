@@ -338,7 +338,7 @@ func trustingPEM(text string) *http.Client {
 func trustingOnly(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
-	return &http.Client{Transport: transport}
+	return tracedClient(transport)
 }
 
 // absolute is a file's name that holds in other directories; none stays none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -85,7 +86,7 @@ var contextView = view[contextObject]{
 type contextAddOptions struct {
 	output
 	url, ca, cloud, tenant, subscription string
-	use, noCheck                         bool
+	use, noCheck, dryRun                 bool
 }
 
 func newContextAdd() *cobra.Command {
@@ -113,6 +114,7 @@ there under the name stays until "entente context remove" removes it.`,
 	f.StringVar(&o.subscription, "subscription", "", "`ID` of the subscription (default: the caller's only one)")
 	f.BoolVar(&o.use, "use", false, "make it the current context")
 	f.BoolVar(&o.noCheck, "no-check", false, "do not ask the service")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check everything and say what would be kept, and keep nothing")
 	o.output.flags(f)
 	return cmd
 }
@@ -203,7 +205,7 @@ func (o *contextAddOptions) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	done, after := "added", login.Contexts{}
-	err = store.Update(cmd.Context(), func(all *login.Change) error {
+	err = changeContexts(cmd.Context(), store, o.dryRun, func(all *login.Change) error {
 		old, there := all.Find(name)
 		if there {
 			c.Login = old.Login
@@ -222,11 +224,18 @@ func (o *contextAddOptions) run(cmd *cobra.Command, name string) error {
 		return all.Put(c, "")
 	})
 	if err != nil {
-		return explainStore(err)
+		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s the context %q\n", done, name)
-	if after.Current == name {
-		fmt.Fprintln(cmd.ErrOrStderr(), "it is the current one")
+	switch {
+	case o.dryRun && done == "added":
+		fmt.Fprintf(cmd.ErrOrStderr(), "dry run: would have added the context %q\n", name)
+	case o.dryRun:
+		fmt.Fprintf(cmd.ErrOrStderr(), "dry run: the context %q is there\n", name)
+	default:
+		note(cmd, "%s the context %q", done, name)
+	}
+	if after.Current == name && !o.dryRun {
+		note(cmd, "it is the current one")
 	}
 	return contextView.one(cmd.OutOrStdout(), o.output, printableContext(c, after))
 }
@@ -238,13 +247,14 @@ func contextNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	}
 	_, all, err := openContexts(os.Getenv)
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return all.Names(), cobra.ShellCompDirectiveNoFileComp
 }
 
 func newContextUse() *cobra.Command {
-	return &cobra.Command{
+	dryRun := false
+	cmd := &cobra.Command{
 		Use:   "use NAME",
 		Short: "Make a context the current one",
 		Long: `Make a context the current one: that of commands which are told of no other, by
@@ -258,15 +268,19 @@ their flags or by the shell that they run in.`,
 				return err
 			}
 			var c login.Context
-			err = store.Update(cmd.Context(), func(all *login.Change) (err error) {
+			err = changeContexts(cmd.Context(), store, dryRun, func(all *login.Change) (err error) {
 				c, err = findContext(all.Contexts, args[0])
 				all.Current = c.Name
 				return err
 			})
 			if err != nil {
-				return explainStore(err)
+				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "the current context is %q, %s\n", c.Name, c.Endpoints().Authority)
+			if dryRun {
+				fmt.Fprintf(cmd.ErrOrStderr(), "dry run: the current context would be %q, %s\n", c.Name, c.Endpoints().Authority)
+				return nil
+			}
+			note(cmd, "the current context is %q, %s", c.Name, c.Endpoints().Authority)
 			for _, name := range []string{"ENTENTE_CONTEXT", "ENTENTE_CLOUD", "ENTENTE_URL", "ENTENTE_DATA_DIR"} {
 				if v := os.Getenv(name); v != "" && v != c.Name {
 					warn(cmd, "in this shell %s outweighs it: unset %s", name, name)
@@ -275,6 +289,8 @@ their flags or by the shell that they run in.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say which would be the current one, and change nothing")
+	return cmd
 }
 
 func newContextList() *cobra.Command {
@@ -341,33 +357,53 @@ func newContextShow() *cobra.Command {
 }
 
 func newContextRemove() *cobra.Command {
-	return &cobra.Command{
-		Use:               "remove NAME",
-		Short:             "Forget a context, with its login",
-		Long:              `Forget a context and the secret that was kept for it. The service is not asked.`,
-		Example:           "  entente context remove lab",
+	o := &struct{ yes, dryRun bool }{}
+	cmd := &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Forget a context, with its login",
+		Long: `Forget a context and the secret that was kept for it. The service is not asked.
+Where somebody is logged in to it, you are asked first.`,
+		Example:           "  entente context remove lab\n  entente context remove lab --yes",
 		Args:              arguments(cobra.ExactArgs(1)),
 		ValidArgsFunction: contextNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, _, err := openContexts(os.Getenv)
+			store, all, err := openContexts(os.Getenv)
 			if err != nil {
 				return err
 			}
-			removed := false
-			err = store.Update(cmd.Context(), func(all *login.Change) error {
-				c, err := findContext(all.Contexts, args[0])
-				removed = all.Remove(c.Name)
-				return err
-			})
+			c, err := findContext(all, args[0])
 			if err != nil {
-				return explainStore(err)
+				return err
 			}
-			if !removed {
-				fmt.Fprintf(cmd.ErrOrStderr(), "nothing was kept about %q, which is always there\n", args[0])
+			what := fmt.Sprintf("the context %q", c.Name)
+			if c.Login != (login.Login{}) {
+				what += " and its login, the " + loginInWords(c)
+			}
+			if !slices.ContainsFunc(all.All, func(one login.Context) bool { return one.Name == c.Name }) {
+				note(cmd, "nothing was kept about %q, which is always there", args[0])
 				return nil
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "removed the context %q\n", args[0])
+			if o.dryRun {
+				fmt.Fprintf(cmd.ErrOrStderr(), "dry run: would remove %s\n", what)
+				return nil
+			}
+			if !o.yes && c.Login != (login.Login{}) {
+				if err := confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), "Remove "+what+"?"); err != nil {
+					return err
+				}
+			}
+			err = changeContexts(cmd.Context(), store, false, func(all *login.Change) error {
+				all.Remove(c.Name)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			note(cmd, "removed the context %q", args[0])
 			return nil
 		},
 	}
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
+	return cmd
 }

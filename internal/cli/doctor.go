@@ -153,7 +153,7 @@ func (o *doctorOptions) completion(list func(context.Context, kubernetes.Interfa
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second) // somebody waits at a prompt
+		ctx, cancel := context.WithTimeout(context.Background(), atPrompt)
 		defer cancel()
 		names, err := list(ctx, api, cmp.Or(o.namespace, kubeNamespace(o.kubeconfig, o.kubeContext), "default"))
 		if err != nil {
@@ -217,7 +217,9 @@ func (o *doctorOptions) run(cmd *cobra.Command, kind, name string) error {
 		}
 		q.Token, q.TokenFrom = string(text), o.tokenFile
 	}
-	d, err := o.doctor(cmd, &q)
+	goes := progressOf(cmd)
+	defer goes.done()
+	d, err := o.doctor(cmd, &q, goes)
 	if err != nil {
 		return err
 	}
@@ -230,6 +232,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, kind, name string) error {
 	} else if r, err = d.Examine(cmd.Context(), q); err != nil {
 		return explainCluster(err, &q)
 	}
+	goes.done()
 	if err := o.print(cmd.OutOrStdout(), r); err != nil {
 		return err
 	}
@@ -262,11 +265,9 @@ func explainCluster(err error, q *doctor.Question) error {
 }
 
 // doctor finds the cluster and the service.
-func (o *doctorOptions) doctor(cmd *cobra.Command, q *doctor.Question) (*doctor.Doctor, error) {
+func (o *doctorOptions) doctor(cmd *cobra.Command, q *doctor.Question, goes *progress) (*doctor.Doctor, error) {
 	d := &doctor.Doctor{}
-	if isTerminal(cmd.ErrOrStderr()) {
-		d.Say = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text+" …") }
-	}
+	d.Say = func(text string) { goes.passing("%s …", text) }
 	if err := o.findCluster(d, q); err != nil {
 		return nil, err
 	}

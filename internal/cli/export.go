@@ -75,7 +75,10 @@ func (o *exportOptions) run(cmd *cobra.Command) error {
 			return s.explain(err)
 		}
 	}
+	goes := progressOf(cmd)
+	goes.passing("reading what there is at %s …", s.authority)
 	made, err := plan.Export(cmd.Context(), s.client, x)
+	goes.done()
 	if err != nil {
 		if several, ok := errors.AsType[*client.AmbiguousError](err); ok {
 			return hint(err, "--application takes one of the ids, such as %s", several.IDs[0])
@@ -88,7 +91,7 @@ func (o *exportOptions) run(cmd *cobra.Command) error {
 	for _, n := range made.Notes {
 		warn(cmd, "%s", n)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "exported %s and %s\n", some(made.Applications, "application"), some(made.Identities, "managed identity"))
+	note(cmd, "exported %s and %s", some(made.Applications, "application"), some(made.Identities, "managed identity"))
 	return nil
 }
 

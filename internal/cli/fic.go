@@ -124,7 +124,7 @@ func newFICList() *cobra.Command {
 				return err
 			}
 			if o.output == "table" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: used %d of %d\n", p, len(all), limitOf(cmd.Context(), s))
+				note(cmd, "%s: used %d of %d", p, len(all), limitOf(cmd.Context(), s))
 			}
 			return nil
 		},
@@ -185,7 +185,7 @@ create. One that is not there needs no deleting, and is no error.` + connectionH
 			ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
 			c, err := o.trust.find(cmd, s, p, args)
 			if errors.Is(err, client.ErrNotFound) {
-				fmt.Fprintf(stderr, "nothing to delete: %v\n", err)
+				note(cmd, "nothing to delete: %v", err)
 				return nil
 			}
 			if err != nil {
@@ -204,7 +204,7 @@ create. One that is not there needs no deleting, and is no error.` + connectionH
 			if err := p.remove(ctx, s, c); err != nil && !errors.Is(err, client.ErrNotFound) {
 				return s.explain(err)
 			}
-			fmt.Fprintf(stderr, "deleted %s\n", what)
+			note(cmd, "deleted %s", what)
 			return nil
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,11 +77,13 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 		src.Algorithms, src.CAPEM = r.Algorithms, append(append([]byte{}, r.CACertificate...), k.roots...)
 	}
 	// The person's own machine may ask what the person can.
+	began := time.Now()
 	v, err := issuer.New(issuer.Config{Allow: []string{"0.0.0.0/0", "::/0"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	report, err := v.Check(ctx, src)
+	fetched(ctx, url, time.Since(began), err)
 	if err == nil {
 		if len(report.Keys) == 0 {
 			k.warn("the issuer %s publishes no key that can be used", url)

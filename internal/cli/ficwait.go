@@ -147,17 +147,20 @@ func (w *ficWait) until(cmd *cobra.Command, s *session, p ficParent, assertion f
 		}
 		tenant = claims.TenantID
 	}
+	goes := progressOf(cmd)
+	defer goes.done()
 	source := client.Federated(s.authority, tenant, p.ClientID, assertion, s.http)
 	for every := time.Second; ; every = min(2*every, 15*time.Second) {
 		_, err := source.Token(ctx, client.Scope(s.endpoints.ResourceManagerAudience))
 		switch {
 		case err == nil:
-			fmt.Fprintf(cmd.ErrOrStderr(), "proven: a token was exchanged, and %s may be used as client %s of tenant %s\n", p, p.ClientID, tenant)
+			goes.done()
+			note(cmd, "proven: a token was exchanged, and %s may be used as client %s of tenant %s", p, p.ClientID, tenant)
 			return nil
 		case !isPassing(err, s.azure):
 			return hint(fmt.Errorf("the credential was written, and the exchange is refused: %w", err), "a token of the cluster and this credential fit; the reason is in the message")
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "not yet: %v\n", err)
+		goes.step("not yet: %v", err)
 		if pause(ctx, every) != nil {
 			return fmt.Errorf("the credential was written, and the exchange is still refused after %s: %w", w.patience, err)
 		}

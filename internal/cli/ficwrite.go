@@ -73,7 +73,7 @@ func (o *ficWriteOptions) write(cmd *cobra.Command, s *session, p ficParent, c c
 	if c, err = put(); err != nil {
 		return s.explain(err)
 	}
-	fmt.Fprintf(stderr, "%s %s\n", did, what)
+	note(cmd, "%s %s", did, what)
 	if err := ficView.one(cmd.OutOrStdout(), o.output, ficObject{c, p}); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 	for _, there := range all {
 		switch change := fmt.Sprintf("entente federated-credential update %s %s", quote(there.Name), p.flag()); {
 		case there.Issuer == c.Issuer && there.Subject == c.Subject && slices.Equal(there.Audiences, c.Audiences):
-			fmt.Fprintf(cmd.ErrOrStderr(), "there was already the credential %q of %s: trusts %s about %s\n", there.Name, p, c.Issuer, c.Subject)
+			note(cmd, "there was already the credential %q of %s: trusts %s about %s", there.Name, p, c.Issuer, c.Subject)
 			assertion, err := o.waiting.assertion(ctx, there)
 			if err != nil {
 				return err

@@ -52,7 +52,8 @@ The API server has to name the issuer (--service-account-issuer=URL), to the las
 slash, or every token is refused: where it does not, that is said.`,
 		Example: `  entente issuer publish --from-cluster -o json
   entente issuer publish --from-cluster --issuer https://oidc.example.org/prod/ --folder ./public
-  entente issuer publish --keys sa.pub --keys sa-new.pub --issuer https://oidc.example.org/prod/ --folder ./public
+  entente issuer publish --keys sa.pub --keys sa-new.pub --folder ./public \
+    --issuer https://oidc.example.org/prod/
   entente issuer publish --from-cluster --cluster prod -g pets`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },

@@ -26,7 +26,7 @@ type loginOptions struct {
 	tokenFile            string
 	az, environment      bool
 	managedIdentity      bool
-	noCheck              bool
+	noCheck, dryRun      bool
 }
 
 func newLogin() *cobra.Command {
@@ -69,6 +69,7 @@ no flag for the secret itself: others can read command lines.`,
 	f.BoolVar(&o.environment, "use-environment", false, "as AZURE_CLIENT_ID, whenever a command runs")
 	f.BoolVar(&o.managedIdentity, "managed-identity", false, "as the managed identity of the machine or the pod")
 	f.BoolVar(&o.noCheck, "no-check", false, "do not ask the service for a token")
+	f.BoolVar(&o.dryRun, "dry-run", false, "prove who calls, and keep nothing")
 	return cmd
 }
 
@@ -210,16 +211,24 @@ func (o *loginOptions) run(cmd *cobra.Command) error {
 		who = fmt.Sprintf("%s of tenant %s", cmp.Or(claims.User, "client "+claims.ClientID), claims.TenantID)
 		c.TenantID = cmp.Or(s.tenantID, claims.TenantID)
 	}
-	err = store.Update(cmd.Context(), func(all *login.Change) error {
+	if o.dryRun {
+		secret = ""
+	}
+	err = changeContexts(cmd.Context(), store, o.dryRun, func(all *login.Change) error {
 		if all.Current == "" {
 			all.Current = c.Name
 		}
 		return all.Put(c, secret)
 	})
 	if err != nil {
-		return explainStore(err)
+		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "logged in to %s, %s (%s): %s\n", c.Name, c.Endpoints().Authority, loginInWords(c), who)
+	did := fmt.Sprintf("logged in to %s, %s (%s): %s", c.Name, c.Endpoints().Authority, loginInWords(c), who)
+	if o.dryRun {
+		fmt.Fprintf(cmd.ErrOrStderr(), "dry run: would have %s\n", did)
+		return nil
+	}
+	note(cmd, "%s", did)
 	return nil
 }
 
@@ -251,6 +260,7 @@ func (s *session) claims(ctx context.Context) (login.Claims, error) {
 
 func newLogout() *cobra.Command {
 	var context, cloud string
+	dryRun := false
 	cmd := &cobra.Command{
 		Use:   "logout",
 		Short: "Forget who calls a service",
@@ -263,7 +273,11 @@ kept, so there are none to forget; the context stays.`,
 			if err != nil {
 				return err
 			}
-			err = store.Update(cmd.Context(), func(all *login.Change) error {
+			if dryRun {
+				fmt.Fprintf(cmd.ErrOrStderr(), "dry run: would forget the login to %s: %s\n", c.Name, loginInWords(c))
+				return nil
+			}
+			err = changeContexts(cmd.Context(), store, false, func(all *login.Change) error {
 				kept, there := all.Find(c.Name)
 				if !there || kept.Login == (login.Login{}) {
 					return nil
@@ -272,15 +286,16 @@ kept, so there are none to forget; the context stays.`,
 				return all.Put(kept, "")
 			})
 			if err != nil {
-				return explainStore(err)
+				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "nobody is logged in to %s any more\n", c.Name)
+			note(cmd, "nobody is logged in to %s any more", c.Name)
 			if c.IsAzure() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "commands for it now take who is logged in to az, which az logout ends")
+				note(cmd, "commands for it now take who is logged in to az, which az logout ends")
 			}
 			return nil
 		},
 	}
 	contextFlags(cmd.Flags(), &context, &cloud)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be forgotten, and forget nothing")
 	return cmd
 }

@@ -92,7 +92,10 @@ func (o *stateOptions) make(cmd *cobra.Command) (*session, *plan.Plan, error) {
 			return nil, nil, s.explain(err)
 		}
 	}
+	goes := progressOf(cmd)
+	goes.passing("comparing %s with what there is at %s …", m.File, s.authority)
 	p, err := plan.Make(cmd.Context(), s.client, m, plan.Options{Subscription: subscription, Prune: o.prune})
+	goes.done()
 	return s, p, s.explain(unfit(err))
 }
 
@@ -142,9 +145,6 @@ func (o *stateOptions) exits(p *plan.Plan, err error) error {
 	}
 	return nil
 }
-
-// exitDiffers is the exit code of --detailed-exitcode.
-const exitDiffers = 2
 
 var planView = view[*plan.Plan]{
 	name: func(p *plan.Plan) string { return p.Summary.String() },

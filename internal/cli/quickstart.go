@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type quickstartOptions struct {
 	listen     string
 	kubeconfig string
 	exit       bool
+	dryRun     bool
 	logLevel   string
 }
 
@@ -57,6 +59,7 @@ it if they are not there. The service gives tokens for any resource.`,
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of the current context in `FILE`")
 	o.output.flags(f)
 	f.BoolVar(&o.exit, "exit", false, "end after the run")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be started and made, and do nothing")
 	f.StringVar(&o.logLevel, "log-level", "error", "`LEVEL`: debug, info, warn or error")
 	return cmd
 }
@@ -68,6 +71,10 @@ func (o *quickstartOptions) run(cmd *cobra.Command) error {
 	log, err := newLog(cmd.ErrOrStderr(), o.logLevel, "text")
 	if err != nil {
 		return err
+	}
+	if o.dryRun {
+		o.pretend(cmd.ErrOrStderr())
+		return nil
 	}
 	dir := o.dataDir
 	if dir == "" {
@@ -83,7 +90,9 @@ func (o *quickstartOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	out := cmd.OutOrStdout()
-	say := func(string, ...any) {}
+	goes := progressOf(cmd)
+	defer goes.done()
+	say := func(format string, args ...any) { goes.passing(format, args...) }
 	if o.output == "table" {
 		say = func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
 	}
@@ -127,6 +136,7 @@ func (o *quickstartOptions) run(cmd *cobra.Command) error {
 	if err := w.run(ctx); err != nil {
 		return end(err)
 	}
+	goes.done()
 	err = o.output.print(out, w.result, func() string { return w.result.Application.ClientID }, func() error {
 		w.goOn(out, o)
 		return nil
@@ -137,8 +147,17 @@ func (o *quickstartOptions) run(cmd *cobra.Command) error {
 	if o.exit {
 		return end(nil)
 	}
-	say("\nServing at %s until interrupted (Ctrl-C).\n", w.admin.Authority)
+	note(cmd, "\nServing at %s until interrupted (Ctrl-C).", w.admin.Authority)
 	return <-served
+}
+
+// pretend says what a run would do.
+func (o *quickstartOptions) pretend(w io.Writer) {
+	fmt.Fprintf(w, "dry run: would serve on %s, with its data in %s\n", cmp.Or(o.listen, server.DefaultListen), cmp.Or(o.dataDir, "a temporary directory"))
+	if o.kubeconfig != "" {
+		fmt.Fprintf(w, "dry run: would make, in the cluster of the current context in %s, what is not there of the namespace %s and the service accounts %s and default, and ask for tokens of both\n", o.kubeconfig, quickNamespace, quickAccount)
+	}
+	fmt.Fprintf(w, "dry run: would make, in that service, the application %[1]s, the managed identity %[1]s in the group %[2]s, and a federated credential of each\n", quickName, quickGroup)
 }
 
 // goOn prints what a reader can do next by hand.

@@ -107,7 +107,7 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	w.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}}
+	w.http = &http.Client{Timeout: 30 * time.Second, Transport: traced{&http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}}}
 	a := w.admin
 	w.client, err = client.New(client.Config{
 		Endpoints: client.Entente(a.Authority), TenantID: a.TenantID, HTTP: w.http,

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,20 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/entente-id/entente/client"
 )
-
-// The exit codes, which scripts may rely on.
-const (
-	exitOK       = 0
-	exitError    = 1 // what is none of the following
-	exitUsage    = 2 // a command, a flag or an argument that does not exist or cannot be
-	exitNotFound = 3 // the object is not there
-	exitRefused  = 4 // the caller is not known, or may not do this
-)
-
-const exitHelp = `0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed`
 
 // Main runs the command line and returns its exit code. SIGINT and SIGTERM end
 // what is running in good order.
@@ -74,28 +60,6 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-func exitCode(err error) int {
-	if _, ok := errors.AsType[azwiFailed](err); ok {
-		return exitError
-	}
-	if _, ok := errors.AsType[wrongUsage](err); ok {
-		return exitUsage
-	}
-	if e, ok := errors.AsType[*exited](err); ok {
-		return e.code
-	}
-	if errors.Is(err, client.ErrNotFound) {
-		return exitNotFound
-	}
-	if e, ok := errors.AsType[*client.Error](err); ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
-		return exitRefused
-	}
-	if e, ok := errors.AsType[*client.TokenError](err); ok && e.Status < 500 && e.Status != http.StatusTooManyRequests {
-		return exitRefused
-	}
-	return exitError
-}
-
 // hinted is an error with the command that mends it.
 type hinted struct {
 	error
@@ -103,6 +67,14 @@ type hinted struct {
 }
 
 func (h *hinted) Unwrap() error { return h.error }
+
+// hintOf is the hint of an error, or "".
+func hintOf(err error) string {
+	if h, ok := errors.AsType[*hinted](err); ok {
+		return h.hint
+	}
+	return ""
+}
 
 func hint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
@@ -116,7 +88,8 @@ func newRoot() *cobra.Command {
 token, by the federated identity credentials that trust it. It speaks Microsoft
 Entra's protocols, so Azure SDKs work against it unchanged.
 
-Exit codes: ` + exitHelp + `.`,
+Exit codes: ` + exitHelp + `
+("entente help exit-codes" has them all).`,
 		Example: `  entente quickstart               see the whole exchange in a few seconds
   entente serve                    run the service on the embedded database
   eval "$(entente env)"            point Azure SDKs in this shell at it
@@ -132,11 +105,16 @@ Exit codes: ` + exitHelp + `.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 	})
-	root.AddCommand(newDoctor(), newIssuer(), newContext(), newLogin(), newLogout(), newWhoami(), newFIC())
-	root.AddCommand(newServe(), newQuickstart(), newRun(), newEnv(), newAzSetup(), newCluster(), newVersion())
-	root.AddCommand(newPlan(), newApply(), newExport())
+	for _, cmd := range []*cobra.Command{
+		newDoctor(), newIssuer(), newContext(), newLogin(), newLogout(), newWhoami(), newFIC(), newCluster(), newPlan(), newApply(), newExport(),
+		newQuickstart(), newEnv(), newAzSetup(), newVersion(),
+	} {
+		root.AddCommand(own(cmd))
+	}
+	root.AddCommand(newServe(), newRun(), newCompletion(), newExitCodes()) // which have a log of their own, or nothing to say
 	root.AddCommand(newServiceAccount("entente"), newJWKS("entente"), newPodIdentity("entente"))
 	root.Flags().AddFlag(azwiDebug())
+	complete(root)
 	return root
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 
@@ -162,14 +161,3 @@ func (e *exited) Error() string {
 }
 
 func (e *exited) Unwrap() error { return e.err }
-
-// report prints an error as people see it. A command that has ended has said what it had to.
-func report(w io.Writer, err error) {
-	if e, ok := err.(*exited); ok && e.err == nil {
-		return
-	}
-	fmt.Fprintln(w, "error:", err)
-	if h, ok := errors.AsType[*hinted](err); ok {
-		fmt.Fprintln(w, "hint:", h.hint)
-	}
-}

@@ -11,13 +11,7 @@ import (
 	"time"
 )
 
-// The exit codes that shells give to commands that do not start.
-const (
-	exitCannotRun = 126
-	exitNoCommand = 127
-	exitBySignal  = 128 // and the signal's number
-	outputWithin  = 2 * time.Second
-)
+const outputWithin = 2 * time.Second
 
 // signals are those that are for the command.
 type signals struct {
