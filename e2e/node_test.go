@@ -2,17 +2,13 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/entente-id/entente/internal/testkit"
@@ -50,7 +46,7 @@ func node(t *testing.T, s *service, program string, env []string, in, out any) {
 
 // nodePrograms is a folder with the programs, beside what they import.
 var nodePrograms = sync.OnceValues(func() (string, error) {
-	packages, err := nodePackages()
+	packages, err := testkit.NodePackages("node")
 	if err != nil {
 		return "", fmt.Errorf("the Node clients cannot run: %w", err)
 	}
@@ -73,60 +69,3 @@ var nodePrograms = sync.OnceValues(func() (string, error) {
 	}
 	return dir, os.Symlink(packages, filepath.Join(dir, "node_modules"))
 })
-
-// nodePackages is a folder with the packages of the lock file. They are
-// installed once per lock file, into the user's cache.
-func nodePackages() (string, error) {
-	out, err := exec.Command("node", "--version").Output()
-	if err != nil {
-		return "", err
-	}
-	version := strings.TrimSpace(string(out))
-	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	if n, err := strconv.Atoi(major); err != nil || n < 20 {
-		return "", fmt.Errorf("node is %s, want v20 or later", version)
-	}
-
-	files := map[string][]byte{"package.json": nil, "package-lock.json": nil}
-	for name := range files {
-		if files[name], err = os.ReadFile(filepath.Join("node", name)); err != nil {
-			return "", err
-		}
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "entente-e2e", fmt.Sprintf("node-%x", sha256.Sum256(files["package-lock.json"])))
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", err
-	}
-	lock, err := os.OpenFile(dir+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
-	packages := filepath.Join(dir, "node_modules")
-	if _, err := os.Stat(dir); err == nil || !errors.Is(err, os.ErrNotExist) {
-		return packages, err
-	}
-
-	unfinished := dir + ".new"
-	if err := errors.Join(os.RemoveAll(unfinished), os.Mkdir(unfinished, 0o755)); err != nil {
-		return "", err
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(unfinished, name), text, 0o644); err != nil {
-			return "", err
-		}
-	}
-	install := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	install.Dir = unfinished
-	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci: %w\n%s", err, out)
-	}
-	return packages, os.Rename(unfinished, dir)
-}
