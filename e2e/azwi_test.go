@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/pem"
 	"os"
 	"os/exec"
@@ -239,6 +240,106 @@ func TestAzwiManual(t *testing.T) {
 	}
 	if out := sh("azwi version"); !strings.HasPrefix(out, "Version: ") {
 		t.Errorf("azwi version: %s", out)
+	}
+}
+
+// The examples of azwi's own documentation (quick start, serviceaccount create and
+// delete, jwks, rotation of a cluster's keys), by what each should log.
+var documented = []struct{ line, says string }{
+	{`azwi serviceaccount create phase app --aad-application-name "${APPLICATION_NAME}"`, "[aad-application] created "},
+	{`azwi serviceaccount create phase sa \
+  --aad-application-name "${APPLICATION_NAME}" \
+  --service-account-namespace "${SERVICE_ACCOUNT_NAMESPACE}" \
+  --service-account-name "${SERVICE_ACCOUNT_NAME}"`, "[service-account] created Kubernetes service account"},
+	{`azwi serviceaccount create phase federated-identity \
+  --aad-application-name "${APPLICATION_NAME}" \
+  --service-account-namespace "${SERVICE_ACCOUNT_NAMESPACE}" \
+  --service-account-name "${SERVICE_ACCOUNT_NAME}" \
+  --service-account-issuer-url "${SERVICE_ACCOUNT_ISSUER}"`, "[federated-identity] added federated credential"},
+	{`azwi serviceaccount create \
+  --service-account-name azwi-sa \
+  --service-account-issuer-url https://azwi.blob.core.windows.net/oidc-test/ \
+  --skip-phases role-assignment`, "[federated-identity] added federated credential"},
+	{`azwi sa delete \
+  --service-account-name azwi-sa \
+  --service-account-issuer-url https://azwi.blob.core.windows.net/oidc-test/ \
+  --skip-phases role-assignment`, "[aad-application] deleted "},
+	{`azwi jwks --public-keys sa.pub`, `"alg": "RS256"`},
+	{`azwi jwks --public-keys sa-old.pub --public-keys sa-new.pub --output-file jwks.json`, ""},
+	{`azwi jwks --public-keys sa-new.pub --output-file jwks.json`, ""},
+}
+
+// They run as they stand, by a program that is called azwi, by entente, and with a
+// managed identity in the application's place; and what the first three make is
+// what a pod needs.
+func TestAzwiDocumentation(t *testing.T) {
+	t.Parallel()
+	controlplane.Programs(t)
+	c := controlplane.Start(t, controlplane.Config{})
+	s := serve(t, t.TempDir(), "--resources", "any", "--issuer-allow", "127.0.0.1", "--issuer-ca", file(t, string(c.Authority.PEM)))
+	admin := s.AsAdmin(t)
+	groupOf(t, s, admin, "pets")
+	bin, work := t.TempDir(), t.TempDir()
+	for _, name := range []string{"azwi", "entente"} {
+		if err := os.Symlink(testkit.Program, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"sa", "sa-old", "sa-new"} {
+		key, _, err := selfSigned()
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(work, name+".pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, who := range []string{"azwi", "entente", "managed-identity"} {
+		account := "workload-" + who
+		sh := func(script string) string {
+			t.Helper()
+			cmd := exec.CommandContext(t.Context(), "sh", "-euc", `eval "$(entente env)"`+"\n"+script)
+			cmd.Dir = work
+			cmd.Env = []string{
+				"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "ENTENTE_DATA_DIR=" + s.Dir, "KUBECONFIG=" + c.Kubeconfig,
+				"APPLICATION_NAME=" + account, "USER_ASSIGNED_IDENTITY_NAME=" + account, "RESOURCE_GROUP=pets",
+				"SERVICE_ACCOUNT_NAMESPACE=default", "SERVICE_ACCOUNT_NAME=" + account, "SERVICE_ACCOUNT_ISSUER=" + c.Issuer,
+			}
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s: %s\n%v\n%s", who, script, err, out)
+			}
+			return string(out)
+		}
+		for _, example := range documented {
+			line, says := example.line, example.says
+			if who != "azwi" {
+				line = "entente" + strings.TrimPrefix(line, "azwi")
+			}
+			if who == "managed-identity" && !strings.Contains(line, " jwks ") {
+				line = strings.ReplaceAll(line, `--aad-application-name "${APPLICATION_NAME}"`, `--managed-identity-name "${USER_ASSIGNED_IDENTITY_NAME}" --resource-group "${RESOURCE_GROUP}"`)
+				if !strings.Contains(line, "managed-identity") {
+					line += " --managed-identity-name azwi-sa -g pets"
+				}
+			}
+			if out := sh(line); !strings.Contains(out, says) {
+				t.Errorf("%s\n%s\nwant %q in it", line, out, says)
+			} else if strings.Contains(line, "create \\") && who != "managed-identity" && !strings.Contains(out, `name="default-azwi-sa-pXkIYj74X6LQKuHCwAFr7MMSWewDboaRo9ypqyHNcgU="`) {
+				t.Errorf("%s\n%s\nwant the name that azwi makes up", line, out)
+			}
+		}
+		kept, err := c.Client(t).CoreV1().ServiceAccounts("default").Get(t.Context(), account, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.exchange(t, kept.Annotations["azure.workload.identity/client-id"], c.Token(t, "default", account, audience), vault+"/.default"); err != nil {
+			t.Errorf("%s: %v", who, err)
+		}
+		sh(`test "$(stat -c %a jwks.json)" = 600; azwi jwks --public-keys sa-new.pub | cmp - jwks.json`)
 	}
 }
 
