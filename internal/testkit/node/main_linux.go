@@ -187,6 +187,14 @@ func furnish(directory string) error {
 			return err
 		}
 	}
+	// Test processes have no name service either.
+	hosts := filepath.Join(directory, "hosts")
+	if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"), 0o644); err != nil {
+		return err
+	}
+	if err := mount(hosts, "/etc/hosts", "", syscall.MS_BIND, ""); err != nil {
+		return err
+	}
 	// CNI and kubelet insist on directories in /var/lib.
 	err = mount("overlay", "/var/lib", "overlay", 0, "lowerdir=/var/lib,upperdir="+filepath.Join(directory, "lib")+",workdir="+filepath.Join(directory, "work"))
 	if err == nil {

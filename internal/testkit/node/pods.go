@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,21 @@ func (c *Cluster) Eventually(t testing.TB, question func() error) {
 
 // ErrNever is in the errors of questions that it is no use to ask again.
 var ErrNever = errors.New("and that stays so")
+
+// Name has processes outside of pods find names at an address; there is no name
+// service. It returns the same for the specs of pods.
+func (c *Cluster) Name(t testing.TB, address string, names ...string) []corev1.HostAlias {
+	t.Helper()
+	f, err := os.OpenFile("/etc/hosts", os.O_APPEND|os.O_WRONLY, 0) // our own, see Main
+	if err == nil {
+		_, err = fmt.Fprintln(f, address, strings.Join(names, " "))
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []corev1.HostAlias{{IP: address, Hostnames: names}}
+}
 
 // Namespace makes a namespace. When the test fails, it tells what became of the
 // pods in it.
