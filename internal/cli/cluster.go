@@ -272,7 +272,7 @@ func ask(in io.Reader, out io.Writer, question string) (yes, answered bool) {
 }
 
 func unconfirmed() error {
-	return usage(hint(errors.New("nobody is there to confirm"), "--yes does it without asking; --dry-run says what would be done"))
+	return usage(hint(errors.New("nobody is there to confirm"), "--yes deletes without asking; --dry-run says what would go"))
 }
 
 // ensureGroup makes a resource group if it is not there, and returns its location.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/entente-id/entente/client"
 )
 
@@ -70,33 +68,6 @@ func TestWrongUsage(t *testing.T) {
 		if code != exitUsage || out != "" || !strings.HasPrefix(errs, "error: ") || !strings.Contains(errs, want) {
 			t.Errorf("%s: %d\n%s%s\nwant %q", line, code, out, errs, want)
 		}
-	}
-}
-
-// Every command says what it does, with examples that are command lines of it.
-func TestHelp(t *testing.T) {
-	var walk func(*cobra.Command)
-	walk = func(cmd *cobra.Command) {
-		if strings.HasPrefix(cmd.Name(), "help") || strings.HasPrefix(cmd.Name(), "completion") || cmd.Name() == "version" {
-			return
-		}
-		if cmd.Short == "" || cmd.Long == "" || !strings.Contains(cmd.Example, cmd.CommandPath()) {
-			t.Errorf("%s: Short %q, Example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
-		}
-		for _, text := range []string{cmd.Long, cmd.Example} {
-			for line := range strings.Lines(text) {
-				if n := len([]rune(strings.TrimRight(line, "\n"))); n > 110 || strings.HasSuffix(line, " \n") {
-					t.Errorf("%s: a line of the help has %d characters: %s", cmd.CommandPath(), n, line)
-				}
-			}
-		}
-		for _, child := range cmd.Commands() {
-			walk(child)
-		}
-	}
-	walk(newRoot())
-	if code, out, _ := run(t, "cluster"); code != exitOK || !strings.Contains(out, "update-keys") {
-		t.Errorf("entente cluster: %d\n%s", code, out)
 	}
 }
 
