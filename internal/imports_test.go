@@ -19,7 +19,9 @@ var rooms = map[string]struct {
 	may   []string
 	never []string
 }{
-	"cmd/entente": {may: []string{"internal/cli"}},
+	"cmd/entente":         {may: []string{"internal/cli"}},
+	"cmd/entente-webhook": {may: []string{"internal/webhook"}},
+	"internal/webhook":    {may: []string{"internal/credential"}, never: []string{"database/sql"}},
 	"internal/cli": {may: []string{
 		"client", "internal/intercept", "internal/localissuer", "internal/server", "internal/credential", "internal/issuer", "internal/azwi", "internal/login",
 		"internal/plan", "internal/manifest", "internal/doctor",
@@ -104,6 +106,9 @@ func TestImports(t *testing.T) {
 			if strings.Contains(i, "k8s.io/") && name != "internal/cli" && name != "internal/azwi" && name != "internal/doctor" && name != "internal/webhook" {
 				t.Errorf("%s imports %s", name, i)
 			}
+		}
+		if name != "internal/webhook" && name != "cmd/entente-webhook" && slices.Contains(p.Deps, "sigs.k8s.io/controller-runtime/pkg/manager") {
+			t.Errorf("%s links controller-runtime", name)
 		}
 		for _, n := range row.never {
 			if slices.Contains(p.Deps, n) {

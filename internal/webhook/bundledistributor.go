@@ -1,0 +1,175 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// BundleLabel, with the value "true", marks the ConfigMaps that this webhook made.
+// One without it is somebody else's and is never touched.
+const BundleLabel = "entente.id/ca-bundle"
+
+// errForeignBundle says that a namespace has a ConfigMap of our name which is not ours.
+var errForeignBundle = errors.New("there is one already, which has no label " + BundleLabel)
+
+// ConfigMapKind is what a distributor's cache holds, as metadata: the text of a
+// bundle in each of a thousand namespaces would be 200 MiB.
+var ConfigMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
+
+// A distributor makes the bundle's ConfigMaps in namespaces, which every replica
+// does, and keeps them current, which only the leader does.
+type distributor struct {
+	bundle *certificateBundle
+	cached client.Reader // metadata of our ConfigMaps
+	live   client.Client
+	log    *slog.Logger
+	wrote  func(verb string) // told of what was written
+
+	wake chan struct{} // capacity 1
+}
+
+func (d *distributor) poke() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Ensure makes the ConfigMap of a namespace that has none.
+func (d *distributor) Ensure(ctx context.Context, namespace string) error {
+	name := types.NamespacedName{Namespace: namespace, Name: BundleName}
+	if there, err := metadata(ctx, d.cached, ConfigMapKind, name); err == nil && there != nil {
+		return nil
+	}
+	err := d.create(ctx, namespace)
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	there, err := metadata(ctx, d.live, ConfigMapKind, name)
+	if err != nil || there == nil {
+		return err
+	}
+	if there.Labels[BundleLabel] != "true" {
+		return errForeignBundle
+	}
+	return nil
+}
+
+func (d *distributor) create(ctx context.Context, namespace string) error {
+	err := d.live.Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: BundleName,
+			Labels: map[string]string{BundleLabel: "true", "app.kubernetes.io/managed-by": "entente-webhook"},
+		},
+		Data: map[string]string{BundleKey: d.bundle.Text()},
+	})
+	if err == nil {
+		d.done("create", namespace)
+	}
+	return err
+}
+
+// Lead keeps the ConfigMaps current until ctx ends.
+func (d *distributor) Lead(ctx context.Context) {
+	good := map[string]string{} // namespace → resource version that had this text
+	text := ""
+	for {
+		if now := d.bundle.Text(); now != text {
+			clear(good)
+			text = now
+		}
+		again := 10 * time.Minute
+		if err := d.sync(ctx, text, good); err != nil && ctx.Err() == nil {
+			d.log.Warn("keep the CA bundles current", "error", err)
+			again = 5 * time.Second
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.wake:
+		case <-time.After(again):
+		}
+	}
+}
+
+// sync looks at what the cache has, and reads only what has changed since it was good.
+func (d *distributor) sync(ctx context.Context, text string, good map[string]string) error {
+	var failed []error
+	list := new(metav1.PartialObjectMetadataList)
+	list.SetGroupVersionKind(ConfigMapKind.GroupVersion().WithKind("ConfigMapList"))
+	if err := d.cached.List(ctx, list); err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, m := range list.Items {
+		there[m.Namespace] = true
+		if good[m.Namespace] == m.ResourceVersion {
+			continue
+		}
+		version, err := d.repair(ctx, m.Namespace, text)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("namespace %q: %w", m.Namespace, err))
+			continue
+		}
+		good[m.Namespace] = version
+	}
+	for namespace := range good {
+		if there[namespace] {
+			continue
+		}
+		if err := d.replace(ctx, namespace); err != nil {
+			failed = append(failed, fmt.Errorf("namespace %q: %w", namespace, err))
+			continue
+		}
+		delete(good, namespace)
+	}
+	return errors.Join(failed...)
+}
+
+// repair reads a ConfigMap, puts the right text into it if it is ours, and
+// returns its resource version.
+func (d *distributor) repair(ctx context.Context, namespace, text string) (string, error) {
+	m := new(corev1.ConfigMap)
+	if err := d.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: BundleName}, m); err != nil {
+		return "", client.IgnoreNotFound(err)
+	}
+	if m.Labels[BundleLabel] != "true" || len(m.Data) == 1 && m.Data[BundleKey] == text && len(m.BinaryData) == 0 || m.DeletionTimestamp != nil {
+		return m.ResourceVersion, nil
+	}
+	m.Data, m.BinaryData = map[string]string{BundleKey: text}, nil
+	if err := d.live.Update(ctx, m); err != nil {
+		return "", err
+	}
+	d.done("update", namespace)
+	return m.ResourceVersion, nil
+}
+
+// replace makes a ConfigMap anew that was deleted, if pods of its namespace need it.
+func (d *distributor) replace(ctx context.Context, namespace string) error {
+	pods := new(metav1.PartialObjectMetadataList)
+	pods.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
+	if err := d.live.List(ctx, pods, client.InNamespace(namespace), client.MatchingLabels{Label: "true"}, client.Limit(1)); err != nil || len(pods.Items) == 0 {
+		return err
+	}
+	err := d.create(ctx, namespace)
+	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil // it is somebody else's, or the namespace goes away
+	}
+	return err
+}
+
+func (d *distributor) done(verb, namespace string) {
+	d.log.Info("CA bundle", "verb", verb, "namespace", namespace, "sha256", digest(d.bundle.Text()))
+	if d.wrote != nil {
+		d.wrote(verb)
+	}
+}

@@ -1,0 +1,86 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+type kind = schema.GroupVersionKind
+
+var (
+	secretKind        = corev1.SchemeGroupVersion.WithKind("Secret")
+	configurationKind = admissionregistrationv1.SchemeGroupVersion.WithKind("MutatingWebhookConfiguration")
+)
+
+func metadataOf(k kind) *metav1.PartialObjectMetadata {
+	m := new(metav1.PartialObjectMetadata)
+	m.SetGroupVersionKind(k)
+	return m
+}
+
+// cacheOptions restrict caches to what is looked at: metadata only, and of
+// single objects only those. What is changed or decided by is read live.
+func (s *Service) cacheOptions() cache.Options {
+	named := func(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
+	shared := true // nobody changes what a cache gives out
+	return cache.Options{
+		ReaderFailOnMissingInformer:  true,
+		DefaultTransform:             strip,
+		DefaultUnsafeDisableDeepCopy: &shared,
+		ByObject: map[client.Object]cache.ByObject{
+			metadataOf(configurationKind): {Field: named(s.Configuration)},
+			metadataOf(secretKind):        {Namespaces: map[string]cache.Config{s.Namespace: {FieldSelector: named(s.Secret)}}},
+			metadataOf(ConfigMapKind):     {Field: named(BundleName), Label: labels.SelectorFromSet(labels.Set{BundleLabel: "true"})},
+		},
+	}
+}
+
+// strip leaves of an object's metadata what is ever asked for: of 5,000 service
+// accounts everything else would be most of the memory.
+func strip(object any) (any, error) {
+	m, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil // the tombstone of a deleted object
+	}
+	kept := &metav1.PartialObjectMetadata{TypeMeta: m.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+		Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
+	}}
+	for name, value := range m.Annotations {
+		if strings.HasPrefix(name, prefix) || strings.HasPrefix(name, ownPrefix) {
+			if kept.Annotations == nil {
+				kept.Annotations = map[string]string{}
+			}
+			kept.Annotations[name] = value
+		}
+	}
+	return kept, nil
+}
+
+// onChange has a kind watched, and f called when one of it changes; nil: by nobody.
+func (s *Service) onChange(k kind, f func()) error {
+	informer, err := s.manager.GetCache().GetInformer(context.Background(), metadataOf(k), cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", k.Kind, err)
+	}
+	if f == nil {
+		return nil
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { f() }, UpdateFunc: func(any, any) { f() }, DeleteFunc: func(any) { f() },
+	})
+	return err
+}
+
+func randomText() string { return rand.Text() }
