@@ -97,10 +97,10 @@ type mount struct {
 }
 
 func (m *mutation) mountOf(c container) mount {
-	name, ok := c.mountAt(mountPath)
-	if !ok {
+	name, mounted := c.mountAt(mountPath)
+	if !mounted || name == m.volume.name {
 		m.volume.needed = true
-		at := mount{volume: m.volume.name, add: true, bundle: m.config.CABundle && m.volume.bundle}
+		at := mount{volume: m.volume.name, add: !mounted, bundle: m.config.CABundle && m.volume.bundle}
 		m.checkBundle(c, at.bundle)
 		return at
 	}
