@@ -48,14 +48,17 @@ func TestHelp(t *testing.T) {
 func walkHelp(t *testing.T, bin string, found map[string]bool, command string) {
 	text := help(t, bin, command)
 	compareHelp(t, found, command, text)
-	commands := false
+	section := ""
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		word, _, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		words := strings.Fields(lines.Text())
 		switch {
 		case !strings.HasPrefix(lines.Text(), "  "):
-			commands = lines.Text() == "Available Commands:"
-		case commands && word != "help":
-			walkHelp(t, bin, found, command+" "+word)
+			section = lines.Text()
+		case section == "Available Commands:" && words[0] != "help":
+			walkHelp(t, bin, found, command+" "+words[0])
+		case section == "Additional help topics:":
+			topic := strings.Join(words[:len(strings.Fields(command))+1], " ")
+			compareHelp(t, found, topic, help(t, bin, topic))
 		}
 	}
 }

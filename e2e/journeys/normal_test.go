@@ -114,6 +114,7 @@ var variable = []struct {
 		return n.name("suffix", text, "-%08d")
 	}},
 	{regexp.MustCompile(`\bentente-[a-z]+-\d{6,}\b`), func(_ *normal, text string) string { return strings.TrimRight(text, "0123456789") + "N" }},
+	{regexp.MustCompile(`\([0-9.]+(µs|ms|s), request`), func(*normal, string) string { return "(1ms, request" }},
 	{regexp.MustCompile(`for another [0-9hms]+`), func(*normal, string) string { return "for another while" }},
 	{regexp.MustCompile(`\b\d+\.\d+s\b`), func(*normal, string) string { return "0.00s" }},
 	{regexp.MustCompile(`\b(INFO|WARN|ERRO|FATA|DEBU)\[\d{4}\]`), func(_ *normal, text string) string { return text[:4] + "[0000]" }},
