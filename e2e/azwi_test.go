@@ -2,13 +2,23 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -485,5 +495,151 @@ func TestAzwiUnderRun(t *testing.T) {
 	gone()
 	if out, _ := sh(`azwi version`); unmodified == strings.Contains(out, "(entente)") {
 		t.Errorf("azwi version: %s", out)
+	}
+}
+
+// between stands before a service and a cluster's API server, and stops a command at
+// one of its writes.
+type between struct {
+	*httptest.Server
+	kubeconfig string
+	caFile     string
+	stop       func(r *http.Request) (answer bool) // nil: nothing is stopped
+}
+
+func newBetween(t *testing.T, s *service, c *controlplane.Cluster) *between {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(read(t, s.CAFile)))
+	roots.AppendCertsFromPEM(c.Authority.PEM)
+	service, err := url.Parse(s.Authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apiServer, err := url.Parse(c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &between{}
+	proxy := &httputil.ReverseProxy{
+		ErrorLog: log.New(io.Discard, "", 0), Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+		Rewrite: func(r *httputil.ProxyRequest) {
+			to := service
+			if strings.HasPrefix(r.In.URL.Path, "/api") {
+				to = apiServer
+			}
+			r.SetURL(to)
+		},
+	}
+	var mu sync.Mutex
+	b.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasSuffix(r.URL.Path, "/token") { // for a service under another name
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			body = bytes.ReplaceAll(body, []byte(url.QueryEscape(b.URL)), []byte(url.QueryEscape(s.Authority)))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+		if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/token") && b.stop != nil && b.stop(r) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","message":"as the test wants","code":403,"error":{"code":"Authorization_RequestDenied","message":"as the test wants"}}`)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(b.Close)
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Certificate().Raw})
+	b.caFile = file(t, string(own))
+	encoded := base64.StdEncoding.EncodeToString
+	b.kubeconfig = file(t, strings.NewReplacer(c.URL, b.URL, encoded(c.Authority.PEM), encoded(own)).Replace(read(t, c.Kubeconfig)))
+	return b
+}
+
+// A run that fails or is killed in any of its phases is gone on with by the same
+// command, and by what its error says: whether the write on which it ended was
+// carried out or not.
+func TestAzwiResumes(t *testing.T) {
+	t.Parallel()
+	controlplane.Programs(t)
+	c := controlplane.Start(t, controlplane.Config{})
+	s := serve(t, t.TempDir(), "--resources", "any", "--issuer-allow", "127.0.0.1", "--issuer-ca", file(t, string(c.Authority.PEM)))
+	admin := s.AsAdmin(t)
+	groupOf(t, s, admin, "pets")
+	c.ServiceAccount(t, "pets", "other") // and the namespace
+	b := newBetween(t, s, c)
+	me := shell{t, map[string]string{
+		"ENTENTE_URL": b.URL, "ENTENTE_CA": b.caFile, "KUBECONFIG": b.kubeconfig,
+		"AZURE_CLIENT_ID": s.ClientID, "AZURE_CLIENT_SECRET": s.ClientSecret, "AZURE_TENANT_ID": s.TenantID, "AZURE_SUBSCRIPTION_ID": s.SubscriptionID,
+	}}
+	phases := []string{"aad-application", "service-account", "federated-identity", "role-assignment"}
+	writes := map[string]*regexp.Regexp{
+		"aad-application":    regexp.MustCompile(`/(applications|servicePrincipals|userAssignedIdentities/[^/]+)$`),
+		"service-account":    regexp.MustCompile(`/serviceaccounts`),
+		"federated-identity": regexp.MustCompile(`/federatedIdentityCredentials`),
+		"role-assignment":    regexp.MustCompile(`/roleAssignments/`),
+	}
+	n := 0
+	for _, twin := range []string{"", " --managed-identity-name NAME --resource-group pets"} {
+		for i, phase := range phases {
+			for _, how := range []string{"refused", "killed before", "killed after"} {
+				n++
+				name := fmt.Sprintf("cat%d", n)
+				line := "serviceaccount create --service-account-namespace pets --service-account-name " + name + " --service-account-issuer-url " + c.Issuer +
+					strings.ReplaceAll(twin, "NAME", name) + " --azure-scope /subscriptions/" + s.SubscriptionID + " --azure-role Reader"
+				what := fmt.Sprintf("%s in %s of entente %s", how, phase, line)
+				cmd := me.command(strings.Fields(line)...)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				b.stop = func(r *http.Request) bool {
+					if !writes[phase].MatchString(r.URL.Path) {
+						return false
+					}
+					if how != "refused" {
+						cmd.Process.Kill()
+					}
+					return how != "killed after"
+				}
+				err := cmd.Run()
+				b.stop = nil
+				if err == nil {
+					t.Errorf("%s: it ends well", what)
+				}
+				if how == "refused" {
+					skip := regexp.MustCompile(`(?m)^hint: .*(--skip-phases \S+)$`).FindStringSubmatch(stderr.String())
+					if want := "failed to run phase " + phase + ": "; cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), want) || (skip == nil) != (i == 0) {
+						t.Errorf("%s:\n%s", what, stderr.String())
+					}
+					if skip != nil {
+						if want := "--skip-phases " + strings.Join(phases[:i], ","); skip[1] != want {
+							t.Errorf("%s: %q, want %q", what, skip[1], want)
+						}
+						me.ends(0, line+" "+skip[1])
+					}
+				}
+				again := me.ends(0, line).stderr // after which nothing is left to do
+				if how == "refused" && i > 0 && strings.Contains(again, "INFO[0000] [") {
+					t.Errorf("%s: the command made something again:\n%s", what, again)
+				}
+				kept, err := c.Client(t).CoreV1().ServiceAccounts("pets").Get(t.Context(), name, metav1.GetOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.exchange(t, kept.Annotations["azure.workload.identity/client-id"], c.Token(t, "pets", name, audience), vault+"/.default"); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+				if twin == "" {
+					if all, err := admin.Applications(t.Context(), client.Equal("displayName", azwi.DefaultApplicationName("pets", name, c.Issuer))); err != nil || len(all) != 1 {
+						t.Errorf("%s: %d applications, %v", what, len(all), err)
+					}
+				}
+			}
+		}
+	}
+	if all, err := admin.RoleAssignments(t.Context(), "/subscriptions/"+s.SubscriptionID, ""); err != nil || len(all) < n {
+		t.Errorf("%d role assignments, want one for each of %d: %v", len(all), n, err)
 	}
 }
