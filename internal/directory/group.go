@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/entente-id/entente/internal/db"
 )
@@ -112,7 +113,7 @@ func readable[T any](items []T, may func(T) bool) []T {
 
 // PutGroup makes a group, or replaces the tags of the one that is there; its location stays.
 func (d *Directory) PutGroup(ctx context.Context, c Caller, g Group) (put Group, created bool, err error) {
-	if !groupName.MatchString(g.Name) || strings.HasSuffix(g.Name, ".") {
+	if !groupName.MatchString(g.Name) || utf8.RuneCountInString(g.Name) > maxGroupName || strings.HasSuffix(g.Name, ".") {
 		return Group{}, false, invalid(GroupObject, "name", "%q: letters, digits, _ ( ) - and ., at most 90, no . at the end", g.Name)
 	}
 	if err := checkPlace(GroupObject, g.Location, g.Tags); err != nil {
