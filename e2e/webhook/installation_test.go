@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/entente-id/entente/internal/testkit/controlplane"
 )
@@ -48,7 +49,7 @@ type installation struct {
 func install(t testing.TB) *installation {
 	t.Helper()
 	i := &installation{Cluster: controlplane.Start(t, controlplane.Config{}), balancer: newBalancer(t)}
-	i.admin = i.Client(t)
+	i.admin = i.quiet(t)
 	i.ServiceAccount(t, namespace, "entente-webhook")
 	i.namespace(t, "pets")
 	i.account(t, "pets", "cat", map[string]string{"azure.workload.identity/client-id": clientID})
@@ -67,6 +68,18 @@ func install(t testing.TB) *installation {
 	}
 	i.configure(t)
 	return i
+}
+
+// quiet is a client of an administrator that does not print warnings.
+func (i *installation) quiet(t testing.TB) *kubernetes.Clientset {
+	t.Helper()
+	config := i.REST()
+	config.WarningHandler = rest.NoWarnings{}
+	c, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // configure makes the webhook configuration as manifests do: without a CA.

@@ -59,7 +59,7 @@ func (i *installation) load(t *testing.T, workers int) *load {
 
 // rotations is how many there are in a test; the one number to turn for a longer run.
 func rotations() int {
-	if n, err := strconv.Atoi(os.Getenv("ENTENTE_TEST_ROTATIONS")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv("ENTENTE_ROTATIONS")); err == nil {
 		return n
 	}
 	return 100
