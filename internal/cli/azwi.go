@@ -60,7 +60,6 @@ entente under another name; "entente --help" shows what else it can do.`,
 	root.SetFlagErrorFunc(azwiFlagError)
 	root.PersistentFlags().Bool("debug", false, "show what is tried, too")
 	root.AddCommand(newServiceAccount("azwi"), newJWKS("azwi"), newPodIdentity("azwi"), newAzwiVersion())
-	complete(root)
 	return root
 }
 

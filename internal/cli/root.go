@@ -27,6 +27,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // so that a second one ends the process at once
 	root := rootFor(os.Args[0])
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // else nobody needs them
+		complete(root)
+	}
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -114,7 +117,6 @@ Exit codes: ` + exitHelp + `
 	root.AddCommand(newServe(), newRun(), newCompletion(), newExitCodes()) // which have a log of their own, or nothing to say
 	root.AddCommand(newServiceAccount("entente"), newJWKS("entente"), newPodIdentity("entente"))
 	root.Flags().AddFlag(azwiDebug())
-	complete(root)
 	return root
 }
 
