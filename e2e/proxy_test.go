@@ -37,6 +37,7 @@ var proxyProgram = sync.OnceValues(func() (string, error) {
 type endpoint struct {
 	address, secret string
 	log             transcript
+	process         *os.Process
 }
 
 // transcript is what a program that still runs has written.
@@ -86,6 +87,7 @@ func (s *service) sidecar(t *testing.T, tokenFile, tenant string, identities str
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	e.process = cmd.Process
 	t.Cleanup(func() {
 		cmd.Process.Signal(os.Interrupt)
 		cmd.Wait()
