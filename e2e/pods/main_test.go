@@ -18,15 +18,18 @@ import (
 
 	"github.com/entente-id/entente/client"
 	_ "github.com/entente-id/entente/internal/cli" // what the programs are made of: a change of it runs these tests again
+	_ "github.com/entente-id/entente/internal/proxy"
 	"github.com/entente-id/entente/internal/testkit"
 	"github.com/entente-id/entente/internal/testkit/controlplane"
 	"github.com/entente-id/entente/internal/testkit/node"
+	_ "github.com/entente-id/entente/internal/webhook"
 )
 
-func TestMain(m *testing.M) { os.Exit(node.Main(m, install)) }
+func TestMain(m *testing.M) { os.Exit(node.Main(m, install, buildHelm)) }
 
 const (
 	audience  = "api://AzureADTokenExchange"
+	binding   = "api://AKSIdentityBinding" // audience of the token proxy
 	vault     = "https://vault.azure.net"
 	authority = "https://entente.test"
 	microsoft = "login.microsoftonline.com"
@@ -37,8 +40,9 @@ type town struct {
 	*node.Cluster
 	*testkit.Service
 	admin   *client.Client
-	aliases []corev1.HostAlias // pods find the service by
-	cat     client.ServicePrincipal
+	aliases []corev1.HostAlias      // pods find the service by
+	cat     client.ServicePrincipal // trusts the service account cat in pets and in alley
+	bird    client.ServicePrincipal // trusts bird in pets, by way of the token proxy
 
 	mu       sync.Mutex
 	imported map[string]bool
@@ -48,6 +52,7 @@ type town struct {
 func TestPods(t *testing.T) {
 	w := settle(t)
 	t.Run("by hand", func(t *testing.T) { byHand(t, w) })
+	t.Run("by the webhook", func(t *testing.T) { byWebhook(t, w) })
 }
 
 // settle starts a cluster, and the service beside it: at an address and under
@@ -67,16 +72,17 @@ func settle(t *testing.T) *town {
 	w.Service = testkit.Serve(t, t.TempDir(), "--listen", node.Address+":443", "--public-url", authority, "--host", microsoft,
 		"--issuer-allow", "127.0.0.1", "--issuer-ca", ca, "--resources", "any")
 	w.admin = w.AsAdmin(t)
-	w.cat = w.application(t, "cat")
+	w.cat = w.application(t, audience, "pets:cat", "alley:cat")
+	w.bird = w.application(t, binding, "pets:bird")
 	return w
 }
 
 func (w *town) Authority() *controlplane.Authority { return w.Cluster.Authority }
 
-// application makes one that trusts the service account of its name in pets.
-func (w *town) application(t *testing.T, name string) client.ServicePrincipal {
+// application makes one that trusts service accounts.
+func (w *town) application(t *testing.T, audience string, accounts ...string) client.ServicePrincipal {
 	t.Helper()
-	app, err := w.admin.CreateApplication(t.Context(), client.ApplicationSpec{DisplayName: name})
+	app, err := w.admin.CreateApplication(t.Context(), client.ApplicationSpec{DisplayName: accounts[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +90,13 @@ func (w *town) application(t *testing.T, name string) client.ServicePrincipal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.admin.CreateApplicationCredential(t.Context(), app.ID, client.FederatedCredential{
-		Name: name, Issuer: w.Issuer, Subject: "system:serviceaccount:pets:" + name, Audiences: []string{audience},
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, account := range accounts {
+		_, err = w.admin.CreateApplicationCredential(t.Context(), app.ID, client.FederatedCredential{
+			Name: strings.ReplaceAll(account, ":", "-"), Issuer: w.Issuer, Subject: "system:serviceaccount:" + account, Audiences: []string{audience},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return sp
 }
@@ -114,11 +122,10 @@ func (w *town) pod(namespace, name, account, sdk string, args ...string) *corev1
 // answer is what the programs write.
 type answer struct{ Token, Error string }
 
-// ask runs a pod and returns what its program has got.
-func (w *town) ask(t *testing.T, pod *corev1.Pod) (a answer) {
+// answerOf waits for the end of a pod and returns what its program has got.
+func (w *town) answerOf(t *testing.T, pod *corev1.Pod) (a answer) {
 	t.Helper()
-	phase, out := w.Run(t, pod)
-	out = strings.TrimSpace(out)
+	phase, out := w.Ended(t, pod.Namespace, pod.Name), strings.TrimSpace(w.Logs(t, pod.Namespace, pod.Name, "app"))
 	out = out[strings.LastIndexByte(out, '\n')+1:] // SDKs warn about this and that before
 	if err := json.Unmarshal([]byte(out), &a); err != nil || phase != corev1.PodSucceeded {
 		t.Errorf("the pod %s %s and wrote %q (%v)", pod.Name, phase, out, err)
@@ -130,7 +137,7 @@ func (w *town) ask(t *testing.T, pod *corev1.Pod) (a answer) {
 // that everybody else takes for the service's.
 func (w *town) accepted(t *testing.T, pod *corev1.Pod, who client.ServicePrincipal) {
 	t.Helper()
-	a := w.ask(t, pod)
+	a := w.answerOf(t, pod)
 	if a.Token == "" {
 		t.Errorf("the program in %s gets no token: %s", pod.Name, a.Error)
 		return
@@ -154,7 +161,7 @@ func (w *town) accepted(t *testing.T, pod *corev1.Pod, who client.ServicePrincip
 // refused fails the test unless a pod's program is told why it gets no token.
 func (w *town) refused(t *testing.T, pod *corev1.Pod, reason string) {
 	t.Helper()
-	if a := w.ask(t, pod); a.Token != "" || !strings.Contains(a.Error, reason) {
+	if a := w.answerOf(t, pod); a.Token != "" || !strings.Contains(a.Error, reason) {
 		t.Errorf("the program in %s gets the token %.20q, and the error %q, want %s", pod.Name, a.Token, a.Error, reason)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -86,7 +87,8 @@ func add(w *tar.Writer, as, from string) error {
 		if err != nil {
 			return err
 		}
-		header.Mode = int64(info.Mode().Perm() | 0o444)
+		// What Python has compiled is good for a source of that time.
+		header.Mode, header.ModTime = int64(info.Mode().Perm()|0o444), info.ModTime().Truncate(time.Second)
 		if info.IsDir() {
 			header.Typeflag, header.Mode = tar.TypeDir, 0o755
 			return w.WriteHeader(header)

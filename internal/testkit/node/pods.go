@@ -18,7 +18,7 @@ import (
 // is answered without error.
 func (c *Cluster) Eventually(t testing.TB, question func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		err := question()
 		if err == nil {
 			return
@@ -66,15 +66,14 @@ func (c *Cluster) Namespace(t testing.TB, meta metav1.ObjectMeta) {
 	})
 }
 
-// Run creates a pod, waits until it has ended, and returns how it ended and what
-// its first container wrote.
-func (c *Cluster) Run(t testing.TB, pod *corev1.Pod) (corev1.PodPhase, string) {
+// Create creates a pod.
+func (c *Cluster) Create(t testing.TB, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
 	made, err := c.Client(t).CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.Ended(t, made.Namespace, made.Name), c.Logs(t, made.Namespace, made.Name, made.Spec.Containers[0].Name)
+	return made
 }
 
 // Ended waits until a pod has ended, and returns how.
