@@ -51,7 +51,7 @@ func TestJourneys(t *testing.T) {
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			return os.Mkdir(home, 0o700)
+			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"entente": program("entente"), "azwi": program("azwi"), "exits": exits, "capture": capture, "jsonvalid": jsonValid, "fill": fill,
