@@ -113,7 +113,7 @@ func linkerFlags(mod []byte) (string, error) {
 func goTool(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-trimpath")
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	if err := cmd.Run(); err != nil {

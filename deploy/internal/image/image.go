@@ -22,7 +22,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
@@ -147,10 +147,20 @@ func layerOf(p Program, program []byte, when time.Time) (v1.Layer, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(packed.Bytes())), nil
-	}, tarball.WithMediaType(types.OCILayer))
+	return partial.CompressedToLayer(blob(packed.Bytes()))
 }
+
+// blob is a layer as it is in a registry.
+type blob []byte
+
+func (b blob) Digest() (v1.Hash, error) {
+	h, _, err := v1.SHA256(bytes.NewReader(b))
+	return h, err
+}
+
+func (b blob) Compressed() (io.ReadCloser, error)  { return io.NopCloser(bytes.NewReader(b)), nil }
+func (b blob) Size() (int64, error)                { return int64(len(b)), nil }
+func (b blob) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
 // layerWriter writes files of one time, and the directories that they are in.
 type layerWriter struct {

@@ -51,13 +51,14 @@ func (b *Builder) compile(ctx context.Context, name string, p v1.Platform) ([]by
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, name)
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", file}
+	revision := "-buildvcs=auto"
 	if b.NoRevision {
-		args = append(args, "-buildvcs=false")
+		revision = "-buildvcs=false"
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/"+name)...)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", revision, "-ldflags", "-s -w", "-o", file, "./cmd/"+name)
 	cmd.Dir = b.Source
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=",
+	// What somebody has set by "go env -w" counts where a variable is empty.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOEXPERIMENT=",
 		"GOOS="+p.OS, "GOARCH="+p.Architecture, "GOAMD64=v1", "GOARM64=v8.0")
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
