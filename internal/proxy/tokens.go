@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	maxTokens   = 256     // kept at once
-	maxBytes    = 1 << 20 // of all of them
-	lastSeconds = 30 * time.Second
-	maxPause    = 30 * time.Second
+	maxTokens = 256              // kept at once
+	maxBytes  = 1 << 20          // of all of them
+	scraps    = 30 * time.Second // a token with less left is given to nobody
+	maxPause  = 30 * time.Second
 
 	exchangeTimeout = 20 * time.Second
 	sideBySide      = 4   // exchanges of one client at a time
@@ -121,7 +121,7 @@ func (t *Tokens) Get(ctx context.Context, clientID, resource string) (grant, *re
 		return g, nil
 	}
 	var old grant
-	if e.lasts(lastSeconds, now) {
+	if e.lasts(scraps, now) {
 		old = e.grant()
 	}
 	bad := t.ensure(e, now)
