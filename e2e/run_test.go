@@ -542,15 +542,27 @@ func TestRunOtherClients(t *testing.T) {
 		} }`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	asked := filepath.Join(t.TempDir(), "Asked.java") // with the credential that Java's properties have
+	if err := os.WriteFile(asked, []byte(`
+		import java.net.*;
+		public class Asked { public static void main(String[] a) throws Exception {
+			Authenticator.setDefault(new Authenticator() { protected PasswordAuthentication getPasswordAuthentication() {
+				return new PasswordAuthentication(System.getProperty("https.proxyUser"), System.getProperty("https.proxyPassword").toCharArray());
+			} });
+			System.out.println(new String(new URL(a[0]).openStream().readAllBytes()));
+		} }`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, k := range map[string]struct {
 		needs, script string
 		flags         []string
 	}{
-		"curl":              {"curl", `curl -sS "` + url + `"`, nil},
-		"curl by HTTP/1.1":  {"curl", `curl -sS --http1.1 "` + url + `"`, nil},
-		"Python's urllib":   {"python3", `python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' "` + url + `"`, nil},
-		"Python's requests": {"/usr/bin/az", `/usr/bin/python3 -c 'import sys, requests as r; print(r.get(sys.argv[1]).text)' "` + url + `"`, nil},
-		"Java":              {"javac", `java ` + java + ` "` + url + `"`, []string{"--any-client"}},
+		"Java, asked for a password": {"javac", `java ` + asked + ` "` + url + `"`, nil},
+		"curl":                       {"curl", `curl -sS "` + url + `"`, nil},
+		"curl by HTTP/1.1":           {"curl", `curl -sS --http1.1 "` + url + `"`, nil},
+		"Python's urllib":            {"python3", `python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' "` + url + `"`, nil},
+		"Python's requests":          {"/usr/bin/az", `/usr/bin/python3 -c 'import sys, requests as r; print(r.get(sys.argv[1]).text)' "` + url + `"`, nil},
+		"Java":                       {"javac", `java ` + java + ` "` + url + `"`, []string{"--any-client"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(k.needs); err != nil {

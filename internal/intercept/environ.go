@@ -100,6 +100,7 @@ func (p *Proxy) javaOptions(store string) string {
 	}
 	return strings.Join(append(options,
 		"-Dhttp.nonProxyHosts=localhost|127.*|[::1]",
+		"-Djdk.http.auth.tunneling.disabledSchemes=", // Basic is one of them otherwise
 		`-Djavax.net.ssl.trustStore="`+store+`"`,
 		"-Djavax.net.ssl.trustStoreType=JKS",
 		"-Djavax.net.ssl.trustStorePassword="+storePassword,
