@@ -45,10 +45,10 @@ type installation struct {
 	pods atomic.Int64
 }
 
-// install starts a cluster. The namespace pets has the service account cat.
-func install(t testing.TB) *installation {
+// install starts a cluster, its API server with more flags. The namespace pets has the service account cat.
+func install(t testing.TB, flags ...string) *installation {
 	t.Helper()
-	i := &installation{Cluster: controlplane.Start(t, controlplane.Config{}), balancer: newBalancer(t)}
+	i := &installation{Cluster: controlplane.Start(t, controlplane.Config{Flags: flags}), balancer: newBalancer(t)}
 	i.admin = i.quiet(t)
 	i.ServiceAccount(t, namespace, "entente-webhook")
 	i.namespace(t, "pets")

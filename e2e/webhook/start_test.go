@@ -78,3 +78,11 @@ func TestReadinessNeedsTheConfiguration(t *testing.T) {
 	r.untilReady(t)
 	i.untilAdmitted(t)
 }
+
+// An API server that cannot stream what is there is asked for lists.
+func TestAPIServerWithoutStreams(t *testing.T) {
+	i := install(t, "--feature-gates=WatchList=false")
+	i.replica(t).untilReady(t)
+	i.untilAdmitted(t)
+	i.created(t, "pets", "cat")
+}

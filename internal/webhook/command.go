@@ -17,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/client-go/features"
 	"k8s.io/klog/v2"
 	clusterconfig "sigs.k8s.io/controller-runtime/pkg/client/config"
 	controllerlog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -160,7 +161,8 @@ func (o *options) run(cmd *cobra.Command, lookup func(string) (string, bool)) er
 		return wrongUsage{err}
 	}
 	settings.Log, settings.Version = log, cmd.Version
-	// Libraries have one log for the process.
+	// Libraries have one log and one set of features for the process.
+	features.ReplaceFeatureGates(streaming{features.FeatureGates()})
 	quieter := log.With("by", "library")
 	slog.SetDefault(log)
 	klog.SetSlogLogger(quieter)

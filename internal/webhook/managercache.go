@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/features"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -81,6 +82,16 @@ func (s *Service) onChange(k kind, f func()) error {
 		AddFunc: func(any) { f() }, UpdateFunc: func(any, any) { f() }, DeleteFunc: func(any) { f() },
 	})
 	return err
+}
+
+// streaming has informers read what is there as a stream of objects, each of
+// which is stripped at once. As one list, 5,000 service accounts take half as
+// much memory again, which the process then keeps. API servers that cannot
+// stream (before Kubernetes 1.32, or told not to) are asked for a list.
+type streaming struct{ features.Gates }
+
+func (s streaming) Enabled(f features.Feature) bool {
+	return f == features.WatchListClient || s.Gates.Enabled(f)
 }
 
 func randomText() string { return rand.Text() }

@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	controllermetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// metrics are those of one webhook. Those of controller-runtime (admission calls
-// by code, client calls, the Go runtime) are beside them on the same page.
+// metrics are those of one webhook and of its process. Those of controller-runtime
+// (admission calls by code, calls of the API server) are beside them on the same page.
 type metrics struct {
 	registry   *prometheus.Registry
 	mutation   *prometheus.HistogramVec
@@ -75,7 +76,8 @@ func newMetrics(version string, expiration func() time.Time) *metrics {
 		}
 		return 0
 	})
-	m.registry.MustRegister(m.mutation, m.unmutated, m.ready, m.selfTests, m.steps, m.bundles, m.leader, m.sweeps, m.lastSwept, info, notAfter)
+	m.registry.MustRegister(m.mutation, m.unmutated, m.ready, m.selfTests, m.steps, m.bundles, m.leader, m.sweeps, m.lastSwept, info, notAfter,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
