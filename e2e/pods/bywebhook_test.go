@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/entente-id/entente/client"
 )
 
 const prefix = "azure.workload.identity/"
@@ -37,7 +39,7 @@ var ways = []way{
 		annotations: map[string]string{"entente.id/mode": "workload"}, env: map[string]string{"AZURE_AUTHORITY_HOST": "https://" + microsoft + "/"},
 	},
 	{name: "workload", sdks: "go node", args: []string{"no-discovery"}, annotations: map[string]string{"entente.id/mode": "workload"}},
-	{name: "workload-plain", sdks: "python", annotations: map[string]string{"entente.id/mode": "workload"}},
+	{name: "workload", sdks: "python", annotations: map[string]string{"entente.id/mode": "workload"}},
 	{name: "managed-identity", sdks: "go node python", annotations: map[string]string{"entente.id/mode": "managed-identity"}},
 	{name: "token-proxy", sdks: "go node", args: []string{"token-proxy"}, annotations: map[string]string{"entente.id/mode": "token-proxy"}, bound: true},
 	{name: "identity-binding", sdks: "go", args: []string{"token-proxy"}, annotations: map[string]string{prefix + "use-identity-binding": "true"}, bound: true},
@@ -56,11 +58,11 @@ func byWebhook(t *testing.T, w *town) {
 	w.Namespace(t, metav1.ObjectMeta{Name: "pets", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}})
 	w.Namespace(t, metav1.ObjectMeta{Name: "alley"})
 	for _, namespace := range []string{"pets", "alley"} {
-		w.account(t, namespace, "cat", w.cat.AppID)
-		w.account(t, namespace, "dog", w.cat.AppID) // it says so, but is not trusted
+		w.account(t, namespace, "cat", map[string]string{prefix + "client-id": w.cat.AppID})
+		w.account(t, namespace, "dog", map[string]string{prefix + "client-id": w.cat.AppID}) // it says so, but is not trusted
 	}
-	w.account(t, "pets", "bird", w.bird.AppID)
-	w.account(t, "pets", "crow", w.bird.AppID)
+	w.account(t, "pets", "bird", map[string]string{prefix + "client-id": w.bird.AppID})
+	w.account(t, "pets", "crow", map[string]string{prefix + "client-id": w.bird.AppID})
 	w.webhook(t)
 
 	for sdk := range sdks {
@@ -92,6 +94,7 @@ func byWebhook(t *testing.T, w *town) {
 			t.Errorf("got %v, want a refusal of azwi-proxy-init alone", err)
 		}
 	})
+	t.Run("a managed identity by its ids", func(t *testing.T) { t.Parallel(); w.byIDs(t) })
 	t.Run("a job ends", func(t *testing.T) { t.Parallel(); w.jobEnds(t) })
 }
 
@@ -124,6 +127,36 @@ func (w *town) patiently(t *testing.T, way way, pod *corev1.Pod) *corev1.Pod {
 		pod = w.Create(t, again)
 	}
 	return pod
+}
+
+// byIDs has a managed identity's program ask for it by the ids that only the
+// annotations of its service account know.
+func (w *town) byIDs(t *testing.T) {
+	w.image(t, "go")
+	id := client.IdentityID{SubscriptionID: w.SubscriptionID, ResourceGroup: "pets", Name: "fish"}
+	if _, _, err := w.admin.PutResourceGroup(t.Context(), client.ResourceGroupID{SubscriptionID: id.SubscriptionID, Name: id.ResourceGroup}, client.ResourceSpec{Location: "local"}); err != nil {
+		t.Fatal(err)
+	}
+	fish, _, err := w.admin.PutIdentity(t.Context(), id, client.ResourceSpec{Location: "local"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = w.admin.PutIdentityCredential(t.Context(), id, client.FederatedCredential{
+		Name: "fish", Issuer: w.Issuer, Subject: "system:serviceaccount:pets:fish", Audiences: []string{audience},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.account(t, "pets", "fish", map[string]string{prefix + "client-id": fish.ClientID, "entente.id/object-id": fish.PrincipalID, "entente.id/resource-id": id.String()})
+	pod := func(by, identity string) *corev1.Pod {
+		return w.Create(t, w.labelled(way{
+			name: by, args: []string{by}, annotations: map[string]string{"entente.id/mode": "managed-identity"}, env: map[string]string{"IDENTITY": identity},
+		}, "fish", "go"))
+	}
+	who := client.ServicePrincipal{ID: fish.PrincipalID, AppID: fish.ClientID}
+	byObject, byResource := pod("object-id", fish.PrincipalID), pod("resource-id", id.String())
+	w.accepted(t, byObject, who)
+	w.accepted(t, byResource, who)
 }
 
 // jobEnds sees a job complete although a proxy runs beside its program.

@@ -44,6 +44,7 @@ func (w *town) webhook(t *testing.T) {
 	w.ImportImage(t, "localhost/entente-webhook:test", node.Program(t, "github.com/entente-id/entente/cmd/entente-webhook", "entente-webhook"))
 	w.ImportImage(t, "localhost/entente-proxy:test", node.Program(t, "github.com/entente-id/entente/cmd/entente-proxy", "entente-proxy"))
 	w.Namespace(t, metav1.ObjectMeta{Name: system, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}})
+	read(t, "../../deploy/chart/entente")
 	ca := w.CAFile
 	render := exec.Command(helm, "template", "entente", "../../deploy/chart/entente", "--namespace", system, "--kube-version", "1.34",
 		"--set", "azureTenantID="+w.TenantID,
@@ -81,14 +82,14 @@ func (w *town) webhook(t *testing.T) {
 // use is the label that the webhook is called for.
 const use = "azure.workload.identity/use"
 
-// account makes a service account that stands for an application.
-func (w *town) account(t *testing.T, namespace, name, clientID string) {
+// account makes a service account with annotations.
+func (w *town) account(t *testing.T, namespace, name string, annotations map[string]string) {
 	t.Helper()
 	w.ServiceAccount(t, namespace, name)
 	accounts := w.Client(t).CoreV1().ServiceAccounts(namespace)
 	account, err := accounts.Get(t.Context(), name, metav1.GetOptions{})
 	if err == nil {
-		account.Annotations = map[string]string{"azure.workload.identity/client-id": clientID}
+		account.Annotations = annotations
 		_, err = accounts.Update(t.Context(), account, metav1.UpdateOptions{})
 	}
 	if err != nil {

@@ -33,6 +33,7 @@ func (w *town) image(t *testing.T, sdk string) {
 }
 
 func goProgram(t *testing.T) v1.Image {
+	read(t, "token")
 	return node.Program(t, "github.com/entente-id/entente/e2e/pods/token", "token")
 }
 
@@ -91,6 +92,21 @@ func pythonProgram(t *testing.T) v1.Image {
 	}
 	files.Libraries(t, linked...)
 	return node.Image(t, []string{interpreter, "/app/gettoken.py"}, files)
+}
+
+// read reads what other processes make something of, so that go test knows what
+// its result depends on.
+func read(t *testing.T, directory string) {
+	t.Helper()
+	err := filepath.WalkDir(directory, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			_, err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // absent skips what cannot be here, or fails it where everything has to be.

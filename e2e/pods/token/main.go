@@ -5,7 +5,8 @@
 //
 // CREDENTIAL is default, which is an unmodified DefaultAzureCredential and what
 // the others are by default; no-discovery, the same with its instance discovery
-// off; managed-identity, which asks for AZURE_CLIENT_ID's; or token-proxy, a
+// off; managed-identity, which asks for AZURE_CLIENT_ID's, or with object-id and
+// resource-id for the one that IDENTITY names so; or token-proxy, a
 // WorkloadIdentityCredential that may use a cluster's token proxy.
 package main
 
@@ -41,6 +42,10 @@ func run(args []string) (string, error) {
 		c, err = azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{DisableInstanceDiscovery: true})
 	case "managed-identity":
 		c, err = azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ID: azidentity.ClientID(os.Getenv("AZURE_CLIENT_ID"))})
+	case "object-id":
+		c, err = azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ID: azidentity.ObjectID(os.Getenv("IDENTITY"))})
+	case "resource-id":
+		c, err = azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ID: azidentity.ResourceID(os.Getenv("IDENTITY"))})
 	case "token-proxy":
 		c, err = azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{EnableAzureProxy: true})
 	default:

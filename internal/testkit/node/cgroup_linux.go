@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// groupPrefix and a process id name the cgroup of that process's node, so that
-// nodes do not share one and what an ended process left behind can be found.
+// groupPrefix and a process id begin the names of the cgroup and of the place of
+// that process's node, so that nodes do not share them and what a killed process
+// left behind can be found.
 const groupPrefix = "entente-node-"
 
 // hierarchies are the directories that a cgroup has a directory in.
@@ -45,15 +46,16 @@ func makeGroups(name string) error {
 }
 
 // removeGroups removes the cgroups of this process's node and of those whose
-// process has ended. They are empty; the kernel may need a moment to agree.
-func removeGroups() {
-	list, _ := hierarchies()
+// process has ended. They are empty; the kernel may need a moment to agree. What
+// stays is an error.
+func removeGroups() (err error) {
+	list, err := hierarchies()
 	for _, h := range list {
 		entries, _ := os.ReadDir(h)
 		for _, e := range entries {
 			text, ours := strings.CutPrefix(e.Name(), groupPrefix)
-			pid, err := strconv.Atoi(text)
-			if !ours || err != nil || pid != os.Getpid() && syscall.Kill(pid, 0) == nil {
+			pid, malformed := strconv.Atoi(text)
+			if !ours || malformed != nil || pid != os.Getpid() && syscall.Kill(pid, 0) == nil {
 				continue
 			}
 			var directories []string
@@ -64,13 +66,18 @@ func removeGroups() {
 				return nil
 			})
 			for _, directory := range slices.Backward(directories) { // children first
-				for range 50 {
-					if syscall.Rmdir(directory) != syscall.EBUSY {
+				var stays error
+				for range 100 {
+					if stays = os.Remove(directory); !errors.Is(stays, syscall.EBUSY) {
 						break
 					}
 					time.Sleep(20 * time.Millisecond)
 				}
+				if stays != nil && !errors.Is(stays, fs.ErrNotExist) {
+					err = errors.Join(err, stays)
+				}
 			}
 		}
 	}
+	return err
 }

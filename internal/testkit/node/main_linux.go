@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,17 +102,24 @@ const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NE
 func again() (code int, err error) {
 	runtime.LockOSThread() // the child ends with the thread that starts it
 	defer runtime.UnlockOSThread()
-	directory, err := os.MkdirTemp("", "entente-node-")
+	removePlaces()
+	directory, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", groupPrefix, os.Getpid()))
 	if err != nil {
 		return 1, err
 	}
-	defer os.Remove(directory) // what was mounted there is gone
+	defer os.Remove(directory) // what was mounted there is gone with the namespace
 	group := fmt.Sprintf("%s%d", groupPrefix, os.Getpid())
-	removeGroups()
+	if err := removeGroups(); err != nil {
+		fmt.Fprintln(os.Stderr, err) // somebody else's
+	}
+	defer func() {
+		if left := removeGroups(); left != nil && err == nil {
+			code, err = 1, fmt.Errorf("a cgroup of the node stays behind: %w", left)
+		}
+	}()
 	if err := makeGroups(group); err != nil {
 		return 1, err
 	}
-	defer removeGroups()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -128,6 +136,17 @@ func again() (code int, err error) {
 		return 1, fmt.Errorf("the first process of the node's namespaces: %w", err)
 	}
 	return 0, err
+}
+
+// removePlaces removes the empty directories of processes that were killed.
+func removePlaces() {
+	found, _ := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+"*"))
+	for _, path := range found {
+		text, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), groupPrefix), "-")
+		if pid, err := strconv.Atoi(text); err == nil && syscall.Kill(pid, 0) != nil {
+			os.Remove(path)
+		}
+	}
 }
 
 // first is the first process in the namespaces: it furnishes them, runs the
