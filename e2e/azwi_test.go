@@ -110,7 +110,7 @@ func TestAzwi(t *testing.T) {
 
 	// Half of it fails; the rest is done by the same command again.
 	create := "serviceaccount create --service-account-namespace nobody --service-account-name cat --skip-phases role-assignment --service-account-issuer-url " + c.Issuer
-	me.ends(1, create, "failed to run phase service-account: ", `namespaces "nobody" not found`, "hint: aad-application: done; repeat the command to go on", "--skip-phases aad-application")
+	me.ends(1, create, "failed to run phase service-account: ", `namespaces "nobody" not found`, "hint: aad-application: done; repeat the command to go on", "--skip-phases role-assignment,aad-application\n")
 	c.ServiceAccount(t, "nobody", "other")
 	me.ends(0, create, "AAD application has been previously created", "created Kubernetes service account", "added federated credential")
 }
@@ -609,15 +609,19 @@ func TestAzwiResumes(t *testing.T) {
 					t.Errorf("%s: it ends well", what)
 				}
 				if how == "refused" {
-					skip := regexp.MustCompile(`(?m)^hint: .*(--skip-phases \S+)$`).FindStringSubmatch(stderr.String())
+					skip := regexp.MustCompile(`(?m)^hint: .*: (entente .*(--skip-phases \S+))$`).FindStringSubmatch(stderr.String())
 					if want := "failed to run phase " + phase + ": "; cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), want) || (skip == nil) != (i == 0) {
 						t.Errorf("%s:\n%s", what, stderr.String())
 					}
 					if skip != nil {
-						if want := "--skip-phases " + strings.Join(phases[:i], ","); skip[1] != want {
-							t.Errorf("%s: %q, want %q", what, skip[1], want)
+						if want := "--skip-phases " + strings.Join(phases[:i], ","); skip[2] != want {
+							t.Errorf("%s: %q, want %q", what, skip[2], want)
 						}
-						me.ends(0, line+" "+skip[1])
+						printed := exec.CommandContext(t.Context(), "sh", "-c", "exec "+strings.Replace(skip[1], "entente", testkit.Program, 1))
+						printed.Env = cmd.Env
+						if out, err := printed.CombinedOutput(); err != nil {
+							t.Errorf("%s: %s\n%v\n%s", what, skip[1], err, out)
+						}
 					}
 				}
 				again := me.ends(0, line).stderr // after which nothing is left to do

@@ -401,22 +401,33 @@ func TestAzwiTarget(t *testing.T) {
 	}
 }
 
-// What is done is said, and how to go on.
+// What is done is said, and how to go on: what was given, quoted, without secrets.
 func TestResume(t *testing.T) {
 	inner := errors.New("x")
+	cmd, _, err := newRoot().Find([]string{"sa", "create"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.ParseFlags([]string{"--client-secret=open sesame", "--service-account-name", "cat's", "-s", "1", "--skip-phases=ra", "--debug"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := fromEnvironment(cmd.Flags(), func(name string) (string, bool) { return "pets", name == "ENTENTE_SERVICE_ACCOUNT_NAMESPACE" }); err != nil {
+		t.Fatal(err)
+	}
 	for want, err := range map[string]error{
 		"": &azwi.IncompleteError{Phase: azwi.ApplicationPhase, Err: inner},
-		"aad-application, service-account: done; repeat the command to go on, which leaves what is done as it is, or add --skip-phases aad-application,service-account": &azwi.IncompleteError{Phase: azwi.CredentialPhase, Done: azwi.Create.Phases()[:2], Err: inner},
+		"aad-application, service-account: done; repeat the command to go on, which leaves what is done as it is, or run: " +
+			`ENTENTE_CLIENT_SECRET=… entente serviceaccount create --debug --service-account-name 'cat'\''s' --subscription-id 1 --skip-phases ra,aad-application,service-account`: &azwi.IncompleteError{Phase: azwi.CredentialPhase, Done: azwi.Create.Phases()[:2], Err: inner},
 	} {
 		got := ""
-		if h, ok := errors.AsType[*hinted](resume(err)); ok {
+		if h, ok := errors.AsType[*hinted](resume(cmd, []string{"ra"}, err)); ok {
 			got = h.hint
 		}
-		if got != want || !errors.Is(resume(err), inner) {
+		if got != want || !errors.Is(resume(cmd, nil, err), inner) {
 			t.Errorf("%v: %q", err, got)
 		}
 	}
-	if resume(nil) != nil || resume(inner) != inner {
+	if resume(cmd, nil, nil) != nil || resume(cmd, nil, inner) != inner {
 		t.Error("it is about phases that failed")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/azwi"
@@ -90,11 +91,12 @@ func (s *serviceAccount) run(cmd *cobra.Command, v azwi.Verb, w *workload, only 
 	if err != nil {
 		return err
 	}
-	return t.explain(resume(r.Do(cmd.Context())))
+	return t.explain(resume(cmd, w.skip, r.Do(cmd.Context())))
 }
 
-// resume says how to go on after a phase that failed, where others were done.
-func resume(err error) error {
+// resume says how to go on after a phase that failed, where others were done: by the
+// command line as it was given, without those.
+func resume(cmd *cobra.Command, skipped []string, err error) error {
 	e, ok := errors.AsType[*azwi.IncompleteError](err)
 	if !ok || len(e.Done) == 0 {
 		return err
@@ -103,7 +105,20 @@ func resume(err error) error {
 	for i, p := range e.Done {
 		done[i] = string(p)
 	}
-	return hint(err, "%s: done; repeat the command to go on, which leaves what is done as it is, or add --skip-phases %s", strings.Join(done, ", "), strings.Join(done, ","))
+	line := cmd.CommandPath()
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case !wasGiven(cmd.Flags(), f.Name) || f.Name == "skip-phases":
+		case f.Name == "client-secret": // is not shown
+			line = environmentName(f.Name) + "=… " + line
+		case f.NoOptDefVal == f.Value.String():
+			line += " --" + f.Name
+		default:
+			line += " --" + f.Name + " " + quote(f.Value.String())
+		}
+	})
+	return hint(err, "%s: done; repeat the command to go on, which leaves what is done as it is, or run: %s --skip-phases %s",
+		strings.Join(done, ", "), line, strings.Join(slices.Concat(skipped, done), ","))
 }
 
 // skipped takes the phases that --skip-phases names out of a run.
