@@ -77,7 +77,11 @@ func TestJavaStore(t *testing.T) {
 	t.Parallel()
 	keytool, err := exec.LookPath("keytool")
 	if err != nil {
-		t.Skip("there is no keytool (apt-get install default-jre-headless)")
+		const missing = "there is no keytool (apt-get install default-jdk-headless)"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
 	}
 	p := behind(t, Config{}, func(http.ResponseWriter, *http.Request) {})
 	file := filepath.Join(t.TempDir(), "store.jks")
