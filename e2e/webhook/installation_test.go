@@ -85,7 +85,7 @@ func (i *installation) quiet(t testing.TB) *kubernetes.Clientset {
 // configure makes the webhook configuration as manifests do: without a CA.
 func (i *installation) configure(t testing.TB) {
 	t.Helper()
-	path, port, fail, none, ifNeeded, seconds := "/mutate-v1-pod", i.balancer.port(), admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNone, admissionregistrationv1.IfNeededReinvocationPolicy, int32(5)
+	path, port, fail, none, ifNeeded, seconds := "/mutate-v1-pod", i.balancer.port(), admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNoneOnDryRun, admissionregistrationv1.IfNeededReinvocationPolicy, int32(5)
 	_, err := i.admin.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(t.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: configuration},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{

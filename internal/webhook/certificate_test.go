@@ -95,3 +95,16 @@ func TestHandshakesWithoutACertificate(t *testing.T) {
 		t.Errorf("%v, %v", c, err)
 	}
 }
+
+// A certificate of azure-workload-identity has one name; it serves until it is due.
+func TestStateOfAnotherMaker(t *testing.T) {
+	now := time.Now()
+	p, err := newPair(testNames[:1], now, DefaultCertificateLifetime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := &corev1.Secret{Data: map[string][]byte{"ca.crt": p.authority, "ca.key": []byte("x"), "tls.crt": p.certificate, "tls.key": p.key}}
+	if s, err := readState(secret, testNames, now); err != nil || s.phase() != "stable" {
+		t.Errorf("%v", err)
+	}
+}

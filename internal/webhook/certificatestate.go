@@ -38,19 +38,21 @@ type certificateState struct {
 	previous []byte // PEM of an authority
 }
 
-// readState reads the Secret, and says why a server cannot use it. A next pair
+// readState reads the Secret, and says why a server that is called by the first
+// of the names cannot use it. A next pair
 // that cannot be used is left out: it is made again.
 func readState(secret *corev1.Secret, names []string, now time.Time) (certificateState, error) {
 	d := secret.Data
 	if len(d[keyCertificate]) == 0 && len(d[keyKey]) == 0 {
 		return certificateState{}, errEmptySecret
 	}
-	serving, err := readPair(d[keyAuthority], d[keyCertificate], d[keyKey], names, now)
+	needed := names[:1] // azure-workload-identity's certificates have no other
+	serving, err := readPair(d[keyAuthority], d[keyCertificate], d[keyKey], needed, now)
 	if err != nil {
 		return certificateState{}, fmt.Errorf("secret %q: %w", secret.Name, err)
 	}
 	s := certificateState{serving: serving}
-	if next, err := readPair(d[keyNextAuthority], d[keyNextCertificate], d[keyNextKey], names, now); err == nil {
+	if next, err := readPair(d[keyNextAuthority], d[keyNextCertificate], d[keyNextKey], needed, now); err == nil {
 		s.next = next
 	}
 	if previous := bytes.TrimSpace(d[keyPreviousAuthority]); len(previous) > 0 {

@@ -170,7 +170,7 @@ func (o *options) run(cmd *cobra.Command, lookup func(string) (string, bool)) er
 	if settings.REST, err = clusterconfig.GetConfig(); err != nil {
 		return fmt.Errorf("find the cluster (in a pod, or by KUBECONFIG): %w", err)
 	}
-	s, err := Open(settings)
+	s, err := Open(cmd.Context(), settings)
 	if err != nil {
 		return err
 	}

@@ -112,19 +112,13 @@ type Service struct {
 }
 
 // Open puts a replica together. It asks the cluster for its version, and nothing else.
-func Open(settings Settings) (s *Service, err error) {
+func Open(ctx context.Context, settings Settings) (s *Service, err error) {
 	s = &Service{Settings: settings.complete()}
-	versions, err := discovery.NewDiscoveryClientForConfig(s.REST)
-	if err != nil {
-		return nil, err
-	}
-	version, err := versions.ServerVersion()
-	if err != nil {
-		return nil, fmt.Errorf("ask the cluster for its version: %w", err)
-	}
-	s.KubernetesVersion = version.GitVersion
 	if err := s.Config.Validate(); err != nil {
 		return nil, err
+	}
+	if s.KubernetesVersion, err = s.askVersion(ctx); err != nil {
+		return nil, fmt.Errorf("ask the cluster for its version: %w", err)
 	}
 	host, _ := os.Hostname()
 	s.identity = fmt.Sprintf("%s-%d", cmp.Or(host, "entente-webhook"), os.Getpid())
@@ -156,6 +150,30 @@ func Open(settings Settings) (s *Service, err error) {
 		return nil, err
 	}
 	return s, s.servers()
+}
+
+// askVersion tries for half a minute: on a node that has just been started, a pod
+// can be there before its network.
+func (s *Service) askVersion(ctx context.Context) (string, error) {
+	versions, err := discovery.NewDiscoveryClientForConfig(s.REST)
+	if err != nil {
+		return "", err
+	}
+	for end := time.Now().Add(30 * time.Second); ; {
+		version, err := versions.ServerVersion()
+		if err == nil {
+			return version.GitVersion, nil
+		}
+		if time.Now().After(end) {
+			return "", err
+		}
+		s.Log.Warn("the cluster does not answer", "error", err)
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // parts makes what keeps certificates and bundles, and has it woken by changes.
