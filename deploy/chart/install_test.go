@@ -83,14 +83,23 @@ func (p place) kubectl(t *testing.T, stdin []byte, args ...string) string {
 	return string(out)
 }
 
-// caBundle is that of the installed configuration.
-func (p place) caBundle(t *testing.T) string {
+// caBundle is that of the installed configuration; "" if its webhooks have different ones.
+func (p place) caBundle(t *testing.T) (bundle string) {
 	t.Helper()
 	c, err := p.client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), "entente-webhook", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(c.Webhooks[0].ClientConfig.CABundle)
+	if len(c.Webhooks) != 2 {
+		t.Errorf("the configuration has %d webhooks", len(c.Webhooks))
+	}
+	for n, w := range c.Webhooks {
+		if n > 0 && string(w.ClientConfig.CABundle) != bundle {
+			return ""
+		}
+		bundle = string(w.ClientConfig.CABundle)
+	}
+	return bundle
 }
 
 func (p place) secret(t *testing.T, name string) map[string][]byte {
@@ -397,7 +406,8 @@ func (p place) byManifests(t *testing.T) {
 			}))
 			p.kubectl(t, text, "apply", "--filename=-")
 			// As the webhook does it.
-			patch := `{"webhooks":[{"name":"mutation.azure-workload-identity.io","clientConfig":{"caBundle":"` + base64.StdEncoding.EncodeToString(p.Authority.PEM) + `"}}]}`
+			patch := `{"webhooks":[{"name":"mutation.azure-workload-identity.io","clientConfig":{"caBundle":"CA"}},{"name":"accounts.entente.id","clientConfig":{"caBundle":"CA"}}]}`
+			patch = strings.ReplaceAll(patch, "CA\"", base64.StdEncoding.EncodeToString(p.Authority.PEM)+"\"")
 			_, err = p.client.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(t.Context(), "entente-webhook", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "entente-webhook"})
 			if err != nil {
 				t.Fatal(err)

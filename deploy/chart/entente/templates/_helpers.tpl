@@ -149,3 +149,31 @@ secret:
 {{- define "entente.mode" -}}
 {{- default (ternary "adfs" "workload" (ne (include "entente.authority" .) "")) .Values.webhook.mode -}}
 {{- end -}}
+
+{{/* What both webhooks of the configuration have. There is no caBundle: the webhook writes it, and who applies this again leaves it as it is. */}}
+{{- define "entente.hook" -}}
+admissionReviewVersions: [v1]
+matchPolicy: Equivalent
+clientConfig:
+  {{- with .Values.webhook.certificate.caBundle }}
+  caBundle: {{ . | b64enc }}
+  {{- end }}
+  service:
+    name: {{ include "entente.webhook" . }}
+    namespace: {{ .Release.Namespace }}
+    path: /mutate-v1-pod
+    port: {{ .Values.service.port }}
+{{- $selector := .Values.mutatingWebhookNamespaceSelector }}
+namespaceSelector:
+  {{- with $selector.matchLabels }}
+  matchLabels:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  matchExpressions:
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values: [{{ .Release.Namespace | quote }}]
+    {{- with $selector.matchExpressions }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
