@@ -113,6 +113,18 @@ func TestRolloutRefusesNobody(t *testing.T) {
 		}
 	}
 	l.stop()
+	// Who ended has given up the Lease, so one of the last leads before it would
+	// have run out.
+	eventually(t, func() error {
+		var leaders string
+		for _, r := range old {
+			leaders += r.metric(t, "entente_webhook_leader")
+		}
+		if leaders != "01" && leaders != "10" {
+			return errorf("entente_webhook_leader of the two is %q", leaders)
+		}
+		return nil
+	})
 	if l.created.Load() < 50 {
 		t.Errorf("only %d pods were created", l.created.Load())
 	}
