@@ -53,7 +53,7 @@ var rooms = map[string]struct {
 	"internal/intercept":       {never: []string{"database/sql"}},
 	"cmd/entente-proxy":        {may: []string{"internal/proxy"}, never: []string{"database/sql", "k8s.io/client-go/rest", "github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential", "github.com/spf13/cobra"}},
 	"internal/proxy":           {may: []string{"client"}, never: []string{"database/sql", "k8s.io/client-go/rest", "github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential", "github.com/spf13/cobra"}},
-	"internal/webhook":         {may: []string{"internal/credential"}, never: []string{"database/sql"}},
+	"internal/webhook":         {may: []string{"internal/credential"}, never: []string{"modernc.org/sqlite", "github.com/jackc/pgx/v5/stdlib"}},
 	"deploy/internal/tree":     {never: []string{"net/http"}},
 	"deploy/internal/helm":     {},
 	"deploy/internal/image":    {},
