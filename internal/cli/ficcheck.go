@@ -112,13 +112,24 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 	return hint(err, "tokens of it would be refused until that is mended; --no-check writes it all the same")
 }
 
-// prepare refuses what the rules refuse, and warns of what they let pass.
-func prepare(cmd *cobra.Command, kind credential.ParentKind, c client.FederatedCredential) error {
+// prepare refuses what the rules refuse and, unless nothing is to be checked, characters
+// that are not what they look like. It warns of what else they let pass.
+func (o *ficWriteOptions) prepare(cmd *cobra.Command, kind credential.ParentKind, c client.FederatedCredential) error {
 	spec := credential.Spec{Name: c.Name, Issuer: c.Issuer, Subject: c.Subject, Description: c.Description, Audiences: c.Audiences}
 	if err := spec.Validate(kind); err != nil {
+		if plain := credential.Plain(c.Issuer); plain != c.Issuer && credential.ValidateIssuer(plain) == nil {
+			err = hint(err, "it looks like --issuer %s", quote(plain))
+		}
 		return usage(err)
 	}
-	for _, caution := range spec.Cautions() {
+	cautions := spec.Cautions()
+	for _, caution := range cautions {
+		if caution.Plain != "" && !o.noCheck {
+			return hint(fmt.Errorf("nothing was written: the %s %s", caution.Field, caution.Detail),
+				"it looks like %s; if that is not what is meant, --no-check writes it as it is", quote(caution.Plain))
+		}
+	}
+	for _, caution := range cautions {
 		warn(cmd, "the %s %s", caution.Field, caution.Detail)
 	}
 	return nil

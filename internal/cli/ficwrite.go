@@ -29,26 +29,24 @@ func (o *ficWriteOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.audience, "audience", "", "`AUDIENCE` of the tokens (default: "+credential.DefaultAudience+")")
 	f.StringVar(&o.description, "description", "", "`TEXT` for people; applications only")
 	f.StringVar(&o.issuerCA, "issuer-ca", "", "PEM `FILE` of a CA to trust when the issuer is read")
-	f.BoolVar(&o.noCheck, "no-check", false, "do not read the issuer's discovery document first")
+	f.BoolVar(&o.noCheck, "no-check", false, "do not look for look-alike characters, nor read the issuer's discovery document")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check everything and say what would be written, and write nothing")
 	o.waiting.flags(f)
 }
 
 const ficCheckHelp = `
 
-Before anything is written, the issuer's discovery document is read and its name
-compared byte by byte, because a slash, a letter's case or a look-alike character
-makes the service refuse every token. --no-check leaves that out.
+Before anything is written, look-alike characters are looked for, the issuer's
+discovery document is read and its name compared byte by byte, because a slash, a
+letter's case or one such character makes the service refuse every token. --no-check
+leaves that out.
 
 --wait exchanges a real token until the service takes it: the one in --token-file,
 or for a service account one that the cluster of the kubeconfig is asked for.`
 
-// write checks a credential, writes it unless it is a dry run, and prints it.
+// write checks a credential's issuer, writes it unless it is a dry run, and prints it.
 func (o *ficWriteOptions) write(cmd *cobra.Command, s *session, p ficParent, c client.FederatedCredential, did string, put func() (client.FederatedCredential, error)) error {
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
-	if err := prepare(cmd, p.Kind, c); err != nil {
-		return err
-	}
 	if !o.noCheck {
 		k := issuerCheck{session: s, warn: func(format string, args ...any) { warn(cmd, format, args...) }}
 		if o.issuerCA != "" {
@@ -167,6 +165,9 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 		return hint(fmt.Errorf("%s has used %d of %d credentials", p, len(all), limit),
 			"entente federated-credential list %s shows them; delete one, or give the workload an identity of its own", p.flag())
 	}
+	if err := o.prepare(cmd, p.Kind, c); err != nil {
+		return err
+	}
 	if near, differences := nearestOf(all, c.Issuer, c.Subject); explains(differences) {
 		warn(cmd, "the credential %q trusts nearly the same: %s", near.Name, inWords(differences[0], "the one there", "the new one"))
 	}
@@ -233,6 +234,9 @@ func (o *ficWriteOptions) update(cmd *cobra.Command, name string) error {
 	did := "updated"
 	if c.Issuer == before.Issuer && c.Subject == before.Subject && c.Description == before.Description && slices.Equal(c.Audiences, before.Audiences) {
 		did = "left as it was"
+	}
+	if err := o.prepare(cmd, p.Kind, c); err != nil {
+		return err
 	}
 	return o.write(cmd, s, p, c, did, func() (client.FederatedCredential, error) {
 		if did != "updated" {

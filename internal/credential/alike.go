@@ -67,10 +67,16 @@ func normalise(s string, reasons []Reason) string {
 		case Case:
 			s = strings.Map(fold, s)
 		case TrailingSlash:
-			s = strings.TrimSuffix(s, "/")
+			s = strings.TrimRight(s, "/")
 		}
 	}
 	return s
+}
+
+// slashes are those that s ends with.
+func slashes(s string) string {
+	s = strings.TrimSpace(s)
+	return s[len(strings.TrimRight(s, "/")):]
 }
 
 // blame says how r shows in two values that differ because of it.
@@ -99,10 +105,14 @@ func blame(r Reason, noun, want, got string, at int) string {
 		}
 		return fmt.Sprintf(`the token's %s says ":443", the credential's does not`, noun)
 	case TrailingSlash:
-		if strings.HasSuffix(strings.TrimSpace(want), "/") {
-			return fmt.Sprintf(`the credential's %s ends with "/", the token's does not`, noun)
+		switch w, g := slashes(want), slashes(got); {
+		case g == "":
+			return fmt.Sprintf(`the credential's %s ends with %q, the token's does not`, noun, w)
+		case w == "":
+			return fmt.Sprintf(`the token's %s ends with %q, the credential's does not`, noun, g)
+		default:
+			return fmt.Sprintf(`the credential's %s ends with %q, the token's with %q`, noun, w, g)
 		}
-		return fmt.Sprintf(`the token's %s ends with "/", the credential's does not`, noun)
 	default:
 		return fmt.Sprintf("upper and lower case letters differ in the %s, from character %d on", noun, at+1)
 	}

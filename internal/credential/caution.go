@@ -11,6 +11,7 @@ import (
 type Caution struct {
 	Field  Field
 	Detail string // one clause about the field, without its name
+	Plain  string // what the value looks like, where it holds a character that is not what it looks like; else empty
 }
 
 const discoveryPath = "/.well-known/openid-configuration"
@@ -20,7 +21,7 @@ const discoveryPath = "/.well-known/openid-configuration"
 func (s Spec) Cautions() []Caution {
 	var out []Caution
 	add := func(f Field, format string, args ...any) {
-		out = append(out, Caution{f, fmt.Sprintf(format, args...)})
+		out = append(out, Caution{Field: f, Detail: fmt.Sprintf(format, args...)})
 	}
 	if slashless(s.Issuer) {
 		add(Issuer, `does not end with "/", as the issuers of Azure Kubernetes Service do`)
@@ -46,19 +47,16 @@ func (s Spec) Cautions() []Caution {
 			add(v.field, `holds "*", which stands for itself and is no wildcard`)
 		}
 		for i, r := range v.value {
-			at := utf8.RuneCountInString(v.value[:i]) + 1
-			if invisible(r) {
-				add(v.field, "holds the invisible character %s at position %d", code(r), at)
-				break
-			}
-			if resemble(r) != r {
-				add(v.field, "holds %s at position %d, which looks like %q", code(r), at, string(resemble(r)))
+			if text, disguised := described(r, utf8.RuneCountInString(v.value[:i])+1); disguised {
+				out = append(out, Caution{v.field, "holds " + text, Plain(v.value)})
 				break
 			}
 		}
 	}
-	if fold := strings.ToLower(strings.TrimSpace(s.Subject)); strings.HasPrefix(fold, serviceAccountPrefix) {
-		if _, _, ok := ParseServiceAccountSubject(s.Subject); !ok {
+	// What only a look-alike spoils has been said.
+	plain := Plain(s.Subject)
+	if fold := strings.ToLower(strings.TrimSpace(plain)); strings.HasPrefix(fold, serviceAccountPrefix) {
+		if _, _, ok := ParseServiceAccountSubject(plain); !ok {
 			add(Subject, `is not of the form "system:serviceaccount:NAMESPACE:NAME" that Kubernetes uses`)
 		}
 	}

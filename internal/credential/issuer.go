@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // ValidateIssuer applies the rule for issuers alone, which holds for a
@@ -72,7 +73,7 @@ func checkURLBytes(s string) string {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= 0x80:
-			return `must be ASCII: a host is written in its "xn--" form, a path percent-encoded`
+			return checkASCII(s, i)
 		case c == ' ' || '\t' <= c && c <= '\r':
 			return "must not hold white space"
 		case c < ' ' || c == 0x7f:
@@ -82,6 +83,20 @@ func checkURLBytes(s string) string {
 		}
 	}
 	return ""
+}
+
+// checkASCII says of what stands at s[i], which is not ASCII, what it is.
+func checkASCII(s string, i int) string {
+	const form = `a host is written in its "xn--" form, a path percent-encoded`
+	r, size := utf8.DecodeRuneInString(s[i:])
+	if r == utf8.RuneError && size == 1 {
+		return "must be ASCII: " + form
+	}
+	text, disguised := described(r, i+1)
+	if disguised {
+		return "must be ASCII, and holds " + text
+	}
+	return "must be ASCII, and holds " + text + ": " + form
 }
 
 // checkAuthority takes a host name, an IPv4 address or an IPv6 address in

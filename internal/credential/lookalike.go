@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -54,6 +55,22 @@ func resemble(r rune) rune {
 		return a
 	}
 	return r
+}
+
+// Plain is s as a person reads it: look-alikes as the ASCII characters that they are
+// taken for, and without invisible characters. It is s itself if there are none.
+func Plain(s string) string { return normalise(s, []Reason{Invisible, LookAlike}) }
+
+// described names the character at a position, counted from 1, and tells whether a
+// person would take it for another, or for none.
+func described(r rune, at int) (text string, disguised bool) {
+	switch {
+	case invisible(r):
+		return fmt.Sprintf("the invisible character %s at position %d", code(r), at), true
+	case resemble(r) != r:
+		return fmt.Sprintf("%s at position %d, which looks like %q", code(r), at, string(resemble(r))), true
+	}
+	return fmt.Sprintf("%s at position %d", code(r), at), false
 }
 
 // invisible reports whether r leaves no mark where it stands: format characters

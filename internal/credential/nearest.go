@@ -18,7 +18,7 @@ const (
 	Scheme        Reason = "scheme"         // http and https; also in the second group
 	Port          Reason = "port"           // ":443" said or not; also in the second group
 	Case          Reason = "case"           // upper and lower case letters
-	TrailingSlash Reason = "trailing_slash" // one slash at the end
+	TrailingSlash Reason = "trailing_slash" // how many slashes stand at the end
 
 	// The second group says where values differ that differ in more.
 
@@ -41,6 +41,10 @@ type Difference struct {
 	Reasons []Reason // at least one
 	Hint    string   // the reasons as text for a person: clauses joined with "; "
 }
+
+// SlashMissing says whether the credential's value lacks a slash at its end that the
+// token's has. With the reason TrailingSlash, it has one too many otherwise.
+func (d Difference) SlashMissing() bool { return len(slashes(d.Want)) < len(slashes(d.Got)) }
 
 // Nearest finds the trust that comes closest to a and how they differ, in the
 // order issuer, subject, audiences. It goes as far as Match does: a trust with

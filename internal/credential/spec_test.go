@@ -339,6 +339,8 @@ func TestCautions(t *testing.T) {
 		{"look-alike", func(s *Spec) { s.Subject = "repo:оrg/app" }, []Field{Subject}},
 		{"zero width", func(s *Spec) { s.Subject = "repo:org\u200b/app" }, []Field{Subject}},
 		{"other alphabets are no look-alikes", func(s *Spec) { s.Subject = "日本/é" }, nil},
+		{"a look-alike in a service account is all that is wrong with it", func(s *Spec) { s.Subject = "system:serviceaccount:ns:s\u0430" }, []Field{Subject}},
+		{"a look-alike, and no service account without it", func(s *Spec) { s.Subject = "system:serviceaccount:n\u0455" }, []Field{Subject, Subject}},
 		{"service account without a name", func(s *Spec) { s.Subject = "system:serviceaccount:ns" }, []Field{Subject}},
 		{"service account in capitals", func(s *Spec) { s.Subject = "System:ServiceAccount:ns:sa" }, []Field{Subject}},
 		{"audience", func(s *Spec) { s.Audiences = []string{"api://x\u00a0"} }, []Field{Audiences, Audiences}},
@@ -363,6 +365,29 @@ func TestCautions(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", tt.name, s.Cautions(), diff)
 		}
+	}
+}
+
+// A letter that only looks right is named with its place.
+func TestLookAlikes(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://oidc.ex\u0430mple/":   `must be ASCII, and holds U+0430 "а" at position 16, which looks like "a"`,
+		"https://oidc\u200b.example/":  `must be ASCII, and holds the invisible character U+200B at position 13`,
+		"https://b\u00fccher.example/": `must be ASCII, and holds U+00FC "ü" at position 10: a host is written in its "xn--" form, a path percent-encoded`,
+		"https://oidc.example/\xff":    `must be ASCII: a host is written in its "xn--" form, a path percent-encoded`,
+	} {
+		if v, ok := errors.AsType[*Violation](ValidateIssuer(issuer)); !ok || v.Detail != want {
+			t.Errorf("%q: %v, want %q", issuer, v, want)
+		}
+	}
+	s := valid()
+	s.Subject = "system:serviceaccount:pets:w\u0435b\u200b"
+	want := []Caution{{Subject, `holds U+0435 "е" at position 29, which looks like "e"`, "system:serviceaccount:pets:web"}}
+	if diff := cmp.Diff(want, s.Cautions()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := Plain("日本/é"); got != "日本/é" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -246,6 +246,12 @@ func TestCauses(t *testing.T) {
 			s.pod.Spec.Containers[0].VolumeMounts[0].Name = "mine"
 			s.credential.Audiences = []string{"two"}
 		}, want: doctor.AudienceOther, has: "which is right cannot be told"},
+		"two slashes where the token has one": {seed: func(s *scene) {
+			s.credential.Issuer = s.issuer.URL() + "/"
+		}, want: doctor.IssuerSlashExtra, has: "correct the issuer of the credential", hasNot: "federated-credential create"},
+		"two slashes where the token has none": {config: func(c *localissuer.Config) { c.Bare = true }, seed: func(s *scene) {
+			s.credential.Issuer = s.issuer.URL() + "//"
+		}, want: doctor.IssuerSlashExtra, has: "correct the issuer of the credential", hasNot: "federated-credential create"},
 		"slash of the audience": {seed: func(s *scene) { s.credential.Audiences = []string{audience + "/"} }, want: doctor.AudienceOther, has: "--audience api://AzureADTokenExchange"},
 		"two faults at once": {seed: func(s *scene) {
 			s.credential.Issuer, s.credential.Subject = strings.TrimSuffix(s.issuer.URL(), "/"), "system:serviceaccount:pets:Cat"

@@ -201,8 +201,10 @@ func judgeURL(address string) []Finding {
 	if slash {
 		core += "/" + path
 	}
-	// What is left of the rule, for one that may differ from the address in what was found already.
-	if v, ok := errors.AsType[*credential.Violation](credential.ValidateIssuer(core)); ok && (len(odd) == 0 || core == address) {
+	// What is left of the rule, for one that may differ from the address in what was
+	// found already. The first thing that it says of a look-alike is that it is one.
+	told := slices.ContainsFunc(odd, func(c credential.Caution) bool { return c.Plain != "" })
+	if v, ok := errors.AsType[*credential.Violation](credential.ValidateIssuer(core)); ok && !told && (len(odd) == 0 || core == address) {
 		bad("the issuer " + v.Detail)
 	}
 	if len(all) > 0 {
@@ -405,7 +407,7 @@ func hintOn(seen, expected string) string {
 	for _, reason := range differences[0].Reasons {
 		switch reason {
 		case credential.TrailingSlash:
-			if strings.HasSuffix(expected, "/") {
+			if differences[0].SlashMissing() {
 				words = append(words, `the slash at its end is missing`)
 			} else {
 				words = append(words, `it has a slash at its end that does not belong there`)

@@ -189,7 +189,7 @@ func (x *exam) issuerMiss(f client.FederatedCredential, d credential.Difference,
 	}
 	cause := IssuerLookAlike
 	switch {
-	case slices.Contains(d.Reasons, credential.TrailingSlash) && strings.HasSuffix(d.Got, "/"):
+	case slices.Contains(d.Reasons, credential.TrailingSlash) && d.SlashMissing():
 		cause = IssuerSlashMissing
 	case slices.Contains(d.Reasons, credential.TrailingSlash):
 		cause = IssuerSlashExtra
