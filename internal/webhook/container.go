@@ -34,7 +34,7 @@ var bundleVariables = []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTR
 
 // complete gives a container what it lacks.
 func (m *mutation) complete(c container) {
-	if c.name == proxyInitName || slices.Contains(m.skip, c.name) {
+	if c.name == proxyInitName || m.skip[c.name] {
 		return
 	}
 	isProxy := c.name == proxyName

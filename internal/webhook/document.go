@@ -14,7 +14,8 @@ import (
 const (
 	maxDocument = 3 << 20
 	maxDepth    = 64
-	maxValues   = 500_000
+	maxValues   = 200_000
+	maxItems    = 1000 // containers, init containers, volumes: each costs a patch, or a look for each of the others
 )
 
 // A value is one JSON value, with its own bytes and, in an object or array, what
@@ -300,6 +301,10 @@ func listOf(of value, under, name string) (list, error) {
 	l := list{path: under + "/" + name, there: v.there(), items: v.elements}
 	if !v.is('[') {
 		return l, badRequest("read the pod: %s is not a list", l.path)
+	}
+	if under == "/spec" && len(l.items) > maxItems {
+		// The API server says so too, but only after it has asked webhooks.
+		return l, badRequest("read the pod: %s has more than %d elements", l.path, maxItems)
 	}
 	for i, e := range l.items {
 		if e.kind != '{' {

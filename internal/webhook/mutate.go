@@ -81,7 +81,7 @@ type mutation struct {
 	intercept bool // 169.254.169.254 leads to the proxy
 	proxy     bool // there is a proxy
 	port      int
-	skip      []string
+	skip      map[string]bool
 	client    string
 	tenant    string
 	seconds   int64
@@ -152,14 +152,14 @@ func (m *mutation) choose(namespaceAnnotations map[string]string) error {
 		return badRequest("hostNetwork is true: the proxy is not put on the network of the node, where it would answer other pods (%s)", m.proxyReason())
 	case m.windows:
 		return badRequest("the proxy is for Linux, and this pod is for Windows (%s)", m.proxyReason())
-	case m.config.ProxyImage == "" && !m.hasProxy():
+	case m.config.ProxyImage == "" && (!m.hasProxy() || m.intercept && m.config.ProxyInitImage == "" && !m.named(proxyInitName)):
 		return badRequest("the webhook has no image of the proxy, PROXY_IMAGE (%s)", m.proxyReason())
 	}
 	m.port = DefaultProxyPort
 	if text, ok := m.annotations[portAnnotation]; ok {
 		port, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
 		if err != nil || port == 0 {
-			return badRequest("annotation %s: %q is no port from 1 to 65535", portAnnotation, text)
+			return badRequest("annotation %s: %.20q is no port from 1 to 65535", portAnnotation, text)
 		}
 		m.port = int(port)
 	}
@@ -252,13 +252,16 @@ func (m *mutation) accountName() string {
 // skipped reads the names of containers that are left alone.
 func (m *mutation) skipped() {
 	text, there := m.annotations[skipAnnotation]
-	for _, name := range strings.Split(text, ";") {
-		if name = strings.TrimSpace(name); name != "" {
-			m.skip = append(m.skip, name)
+	m.skip = map[string]bool{}
+	var names []string
+	for name := range strings.SplitSeq(text, ";") {
+		if name = strings.TrimSpace(name); name != "" && !m.skip[name] {
+			m.skip[name] = true
+			names = append(names, name)
 		}
 	}
 	if there {
-		m.checkSkipped()
+		m.checkSkipped(names)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -137,12 +138,12 @@ func (m *mutation) resources() corev1.ResourceRequirements {
 func (m *mutation) guaranteed() bool {
 	for _, c := range slices.Concat(m.inits, m.containers) {
 		for _, name := range []string{"cpu", "memory"} {
-			limit, err := resource.ParseQuantity(quantity(c.value.at("resources", "limits", name)))
-			if err != nil || limit.IsZero() {
+			limit, ok := quantity(c.value.at("resources", "limits", name))
+			if !ok || limit.IsZero() {
 				return false
 			}
 			if request := c.value.at("resources", "requests", name); request.there() {
-				if q, err := resource.ParseQuantity(quantity(request)); err != nil || q.Cmp(limit) != 0 {
+				if q, ok := quantity(request); !ok || q.Cmp(limit) != 0 {
 					return false
 				}
 			}
@@ -151,9 +152,16 @@ func (m *mutation) guaranteed() bool {
 	return len(m.containers) > 0
 }
 
-func quantity(v value) string {
+// quantity reads an amount that a machine could have. 1e999999999 is a Quantity
+// too, and comparing it takes as many digits.
+func quantity(v value) (resource.Quantity, bool) {
+	text := string(v.raw)
 	if v.kind == '"' {
-		return v.text()
+		text = v.text()
 	}
-	return string(v.raw)
+	if i := strings.IndexAny(text, "eE"); len(text) > 40 || i >= 0 && len(text)-i > 4 {
+		return resource.Quantity{}, false
+	}
+	q, err := resource.ParseQuantity(text)
+	return q, err == nil
 }

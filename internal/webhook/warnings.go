@@ -13,20 +13,39 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
+// What is said of one object, which is not valid yet: its names may be of any
+// length, and there may be any number of them.
+const (
+	maxWarnings = 20
+	maxWarning  = 256 // characters
+	maxLooks    = 100 // at annotations or names that could be misspelled
+)
+
 // warn says something to whoever creates the pod, once. The API server cuts a
 // warning at 256 characters, and clients like 120
 // (kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers).
 func (m *mutation) warn(format string, args ...any) {
-	if w := fmt.Sprintf(format, args...); !slices.Contains(m.result.Warnings, w) {
+	w := brief(format, args...)
+	if len(m.result.Warnings) < maxWarnings && !slices.Contains(m.result.Warnings, w) {
 		m.result.Warnings = append(m.result.Warnings, w)
 	}
+}
+
+func brief(format string, args ...any) string {
+	text := fmt.Sprintf(format, args...)
+	if len(text) <= maxWarning {
+		return text
+	}
+	return fmt.Sprintf("%.*s…", maxWarning-1, text)
 }
 
 // tell warns, and leaves word with the service account too: whoever creates pods
 // is mostly a controller, and nobody reads what it is warned of.
 func (m *mutation) tell(reason, format string, args ...any) {
 	m.warn(format, args...)
-	m.result.Notices = append(m.result.Notices, Notice{reason, fmt.Sprintf(format, args...)})
+	if len(m.result.Notices) < maxWarnings {
+		m.result.Notices = append(m.result.Notices, Notice{reason, brief(format, args...)})
+	}
 }
 
 func forbidden(format string, args ...any) error {
@@ -55,7 +74,7 @@ func (m *mutation) checkIdentity() {
 // allHave says whether every container that is completed sets a variable itself.
 func (m *mutation) allHave(name string) bool {
 	for _, c := range slices.Concat(m.inits, m.containers) {
-		if !c.has(name) && c.name != proxyInitName && !slices.Contains(m.skip, c.name) {
+		if !c.has(name) && c.name != proxyInitName && !m.skip[c.name] {
 			return false
 		}
 	}
@@ -70,8 +89,8 @@ func isGUID(s string) bool {
 // checkSkipped warns of names that are no containers'. A container that another
 // webhook adds later is none yet, which is why it takes more to be warned of
 // some names than of all.
-func (m *mutation) checkSkipped() {
-	if len(m.skip) == 0 {
+func (m *mutation) checkSkipped(skip []string) {
+	if len(skip) == 0 {
 		m.warn("annotation %s names no container", skipAnnotation)
 		return
 	}
@@ -80,7 +99,7 @@ func (m *mutation) checkSkipped() {
 		names = append(names, c.name)
 	}
 	found, said := false, false
-	for _, s := range m.skip {
+	for _, s := range skip[:min(len(skip), maxLooks)] {
 		if slices.Contains(names, s) {
 			found = true
 			continue
@@ -94,7 +113,7 @@ func (m *mutation) checkSkipped() {
 		}
 	}
 	if !found && !said {
-		m.warn("annotation %s: the pod has no container %.60q (yet)", skipAnnotation, strings.Join(m.skip, ";"))
+		m.warn("annotation %s: the pod has no container %.60q (yet)", skipAnnotation, strings.Join(skip[:min(len(skip), maxLooks)], ";"))
 	}
 }
 
@@ -146,10 +165,8 @@ func (m *mutation) checkAnnotations(ofNamespace map[string]string) {
 // annotationWarnings tells of annotations that do nothing where they are, and
 // of those that look like one that would.
 func annotationWarnings(annotations map[string]string, at place, suffix string) (warnings []string) {
-	for _, key := range slices.Sorted(maps.Keys(annotations)) {
-		if !resembles(key) {
-			continue
-		}
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(annotations)), func(key string) bool { return !resembles(key) })
+	for _, key := range keys[:min(len(keys), maxLooks)] {
 		where, known := places[key]
 		switch {
 		case known && slices.Contains(where, at), suffix != "" && key == prefix+"use-"+suffix && at == onPod:
@@ -261,5 +278,6 @@ func AccountWarnings(account []byte, c Config) []string {
 	if id := strings.TrimSpace(annotations[resourceAnnotation]); id != "" && !strings.HasPrefix(strings.ToLower(id), "/subscriptions/") {
 		warn("annotation %s: %.60q is not the resource id of an identity (/subscriptions/…)", resourceAnnotation, id)
 	}
-	return append(warnings, annotationWarnings(annotations, onAccount, c.TokenProxy.Suffix)...)
+	warnings = append(warnings, annotationWarnings(annotations, onAccount, c.TokenProxy.Suffix)...)
+	return warnings[:min(len(warnings), maxWarnings)]
 }
