@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -16,6 +17,8 @@ type balancer struct {
 	mu       sync.Mutex
 	replicas []*replica
 	turn     int
+
+	nobody atomic.Int64 // connections that came while no replica was ready
 }
 
 func newBalancer(t testing.TB) *balancer {
@@ -62,6 +65,7 @@ func (b *balancer) serve(c net.Conn) {
 	defer c.Close()
 	r := b.next()
 	if r == nil {
+		b.nobody.Add(1)
 		return
 	}
 	to, err := net.Dial("tcp", r.admission)

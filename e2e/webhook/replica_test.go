@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func (i *installation) replica(t testing.TB, args ...string) *replica {
 	t.Cleanup(func() {
 		r.kill()
 		if t.Failed() {
-			lines := strings.Split(strings.TrimSpace(r.text()), "\n")
+			lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(r.text()), "\n"), func(line string) bool { return strings.Contains(line, `"msg":"pod"`) })
 			t.Logf("end of the log of a replica:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
 		}
 	})

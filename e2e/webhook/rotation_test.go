@@ -51,7 +51,7 @@ func (i *installation) load(t *testing.T, workers int) *load {
 	l.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
-		t.Logf("%d pods created", l.created.Load())
+		t.Logf("%d pods created; %d connections came while no replica was ready", l.created.Load(), i.balancer.nobody.Load())
 	})
 	t.Cleanup(l.stop)
 	return l

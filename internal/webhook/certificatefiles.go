@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,6 +40,10 @@ type certificateFiles struct {
 	live                              client.Reader
 	namespace, service, configuration string
 	clock                             func() time.Time
+
+	mu      sync.Mutex
+	trusted []byte    // the caBundle, when it was last read
+	read    time.Time // when that was
 }
 
 func newCertificateFiles(directory string) (*certificateFiles, error) {
@@ -57,14 +63,21 @@ func (f *certificateFiles) ready(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("the serving certificate has expired at %s", end.UTC().Format(time.RFC3339))
 	}
 	configuration := new(admissionregistrationv1.MutatingWebhookConfiguration)
-	if err := f.live.Get(ctx, types.NamespacedName{Name: f.configuration}, configuration); err != nil {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err = f.live.Get(ctx, types.NamespacedName{Name: f.configuration}, configuration)
+	if err != nil && !apierrors.IsNotFound(err) && time.Since(f.read) < selfGood {
+		return f.trusted, nil // an API server that does not answer says nothing about this replica
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read webhook configuration %q: %w", f.configuration, err)
 	}
 	ours := webhooksOf(configuration, f.namespace, f.service)
 	if len(ours) == 0 {
 		return nil, fmt.Errorf("webhook configuration %q: %w that calls service %s/%s", f.configuration, errNoWebhook, f.namespace, f.service)
 	}
-	return ours[0].ClientConfig.CABundle, nil
+	f.trusted, f.read = ours[0].ClientConfig.CABundle, time.Now()
+	return f.trusted, nil
 }
 
 func (f *certificateFiles) notAfter() time.Time {

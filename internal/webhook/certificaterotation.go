@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -45,9 +46,10 @@ type rotation struct {
 	seen since // that the Secret has been as it is
 
 	mu        sync.Mutex
-	confirmed time.Time // when the Secret was read last
-	trusted   []byte    // the caBundle that the configuration has
-	problem   error     // why the configuration does not have the right one
+	confirmed time.Time // when the Secret was read last, and the configuration was right
+	trusted   []byte    // the caBundle that the configuration had then
+	problem   error     // of the last step
+	wrong     bool      // the problem is that API servers cannot call us
 }
 
 // since remembers from when on something has been the same.
@@ -113,7 +115,7 @@ func (r *rotation) step(ctx context.Context) (time.Duration, error) {
 	configuration, problem := r.readConfiguration(ctx)
 	secret, s, err := r.readSecret(ctx)
 	if err != nil {
-		r.note(configuration, errors.Join(problem, err), false)
+		r.note(nil, errors.Join(problem, err))
 		return 0, err
 	}
 	if problem == nil {
@@ -122,12 +124,15 @@ func (r *rotation) step(ctx context.Context) (time.Duration, error) {
 	// Only now: nobody is served a certificate that is not announced. After a
 	// switch it was, for the overlap; at the first start nobody is ready yet.
 	r.serve(s.serving)
-	r.note(configuration, problem, true)
-	if problem != nil && !apierrors.IsNotFound(problem) && !errors.Is(problem, errNoWebhook) {
+	r.note(configuration, problem)
+	if problem != nil && !missing(problem) {
 		return 0, problem
 	}
 	return r.advance(ctx, configuration, secret, s)
 }
+
+// missing says that an error is no failure: there is no webhook of ours yet.
+func missing(err error) bool { return apierrors.IsNotFound(err) || errors.Is(err, errNoWebhook) }
 
 // advance does the step of a rotation that is due.
 func (r *rotation) advance(ctx context.Context, configuration *admissionregistrationv1.MutatingWebhookConfiguration, secret *corev1.Secret, s certificateState) (time.Duration, error) {
@@ -286,36 +291,41 @@ func (r *rotation) serve(p *pair) {
 	}
 }
 
-func (r *rotation) note(c *admissionregistrationv1.MutatingWebhookConfiguration, problem error, confirmed bool) {
+// note keeps what a step found. An API server that does not answer, or lets
+// another replica through, says nothing about this one: what was confirmed
+// before counts for a while. No webhook, or one that cannot be written, does.
+func (r *rotation) note(c *admissionregistrationv1.MutatingWebhookConfiguration, problem error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if confirmed {
+	r.problem = problem
+	if r.wrong = missing(problem) || apierrors.IsForbidden(problem) || apierrors.IsInvalid(problem); problem == nil {
 		r.confirmed = r.clock()
-	}
-	r.problem, r.trusted = problem, nil
-	if c != nil {
 		r.trusted = webhooksOf(c, r.namespace, r.service)[0].ClientConfig.CABundle
 	}
 }
 
 // ready says why API servers cannot be served, and what they trust if they can.
 func (r *rotation) ready(context.Context) (trusted []byte, err error) {
-	c := r.serving.Load()
-	if c == nil {
-		return nil, errEmptySecret
-	}
 	now := r.clock()
-	if now.After(c.Leaf.NotAfter) {
-		return nil, fmt.Errorf("the serving certificate has expired at %s", c.Leaf.NotAfter.UTC().Format(time.RFC3339))
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c := r.serving.Load()
+	switch {
+	case c == nil:
+		return nil, cmp.Or(r.problem, errEmptySecret)
+	case now.After(c.Leaf.NotAfter):
+		return nil, fmt.Errorf("the serving certificate has expired at %s", c.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	case r.wrong:
+		return nil, r.problem
+	case r.confirmed.IsZero():
+		return nil, fmt.Errorf("the API server has not confirmed the serving certificate yet: %w", cmp.Or(r.problem, errEmptySecret))
+	}
 	// Who has not heard of a switch must not be asked any more when the old
 	// authority goes.
 	if old := now.Sub(r.confirmed); old > max(r.overlap/2, 10*time.Second) {
-		return nil, fmt.Errorf("the API server has not confirmed the serving certificate for %s", old.Round(time.Second))
+		return nil, fmt.Errorf("the API server has not confirmed the serving certificate for %s: %w", old.Round(time.Second), cmp.Or(r.problem, errors.New("no answer")))
 	}
-	return r.trusted, r.problem
+	return r.trusted, nil
 }
 
 func (r *rotation) notAfter() time.Time {

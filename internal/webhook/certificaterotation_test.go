@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -192,7 +193,14 @@ func TestRotation(t *testing.T) {
 		t.Error("it would rotate for ever")
 	}
 
-	// Who does not hear from the API server must not be asked any more.
+	// An API server that does not answer, or lets another replica through, makes
+	// nobody unready at once. But who does not hear from it must not be asked for ever.
+	silent, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.b.step(silent); err == nil {
+		t.Error("a step without an answer went well")
+	}
+	w.is("announced", w.a, w.b)
 	w.clock.Advance(31 * time.Second)
 	if _, err := w.b.ready(t.Context()); err == nil {
 		t.Error("ready, though the Secret was not read for half of the overlap")

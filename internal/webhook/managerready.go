@@ -36,8 +36,37 @@ type selfAdmission struct {
 }
 
 type selfResult struct {
-	at  time.Time
-	err error
+	good     time.Time // when it last went well
+	err      error     // of the last one
+	failures int       // since then
+}
+
+// selfFailures in a row make a replica that was ready unready: one can be the
+// pause of a busy node.
+const selfFailures = 3
+
+func (s *selfAdmission) done(err error) {
+	next := &selfResult{good: time.Now()}
+	if last := s.last.Load(); err != nil {
+		next = &selfResult{err: err, failures: 1}
+		if last != nil {
+			next.good, next.failures = last.good, last.failures+1
+		}
+	}
+	s.last.Store(next)
+}
+
+func (s *selfAdmission) ready() error {
+	last := s.last.Load()
+	switch {
+	case last == nil:
+		return errors.New("it has not asked itself yet")
+	case last.err != nil && (last.good.IsZero() || last.failures >= selfFailures):
+		return fmt.Errorf("its own admission: %w", last.err)
+	case time.Since(last.good) > selfGood:
+		return fmt.Errorf("its own admission is %s old", time.Since(last.good).Round(time.Second))
+	}
+	return nil
 }
 
 const selfHeader = "Entente-Self-Admission"
@@ -58,16 +87,7 @@ func (s *Service) ready(ctx context.Context) error {
 	if _, err := s.certs.ready(ctx); err != nil {
 		return err
 	}
-	last := s.self.last.Load()
-	switch {
-	case last == nil:
-		return errors.New("it has not asked itself yet")
-	case last.err != nil:
-		return fmt.Errorf("its own admission: %w", last.err)
-	case time.Since(last.at) > selfGood:
-		return fmt.Errorf("its own admission is %s old", time.Since(last.at).Round(time.Second))
-	}
-	return nil
+	return s.self.ready()
 }
 
 func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
@@ -88,12 +108,16 @@ func (s *Service) watchReadiness(ctx context.Context) error {
 		if trusted, unready := s.certs.ready(ctx); unready == nil {
 			err = s.admitSelf(ctx, trusted)
 			s.metrics.selfTests.WithLabelValues(result(err)).Inc()
-			s.self.last.Store(&selfResult{time.Now(), err})
+			s.self.done(err)
 		}
+		failed := err != nil
 		err = s.ready(ctx)
 		wait, says := selfEvery, ""
 		if err != nil {
-			wait, says = selfSoon, err.Error()
+			says = err.Error()
+		}
+		if failed || err != nil {
+			wait = selfSoon
 		}
 		if ctx.Err() == nil && says != said {
 			if said = says; err == nil {
