@@ -37,71 +37,88 @@ func (t trial) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	platforms, err := t.platforms(ctx)
-	if err != nil {
-		return err
-	}
-	if len(t.Load) == 0 {
-		if t.Load, err = kindLoad(ctx); err != nil {
-			return err
-		}
-	}
 	issuer, algorithms, err := clusterIssuer(ctx)
 	if err != nil {
 		return err
 	}
+	tag, err := t.images(ctx, root)
+	if err != nil {
+		return err
+	}
+	if err := t.install(ctx, root, tag, "server.clusterIssuer.url="+issuer, "server.clusterIssuer.algorithms={"+strings.Join(algorithms, ",")+"}"); err != nil {
+		return err
+	}
+	return t.identity(ctx, issuer)
+}
 
+// images builds the images and gives them to the nodes, under a tag of their
+// own, so that what runs already is replaced.
+func (t trial) images(ctx context.Context, root string) (tag string, err error) {
+	platforms, err := platforms(ctx)
+	if err != nil {
+		return "", err
+	}
+	load := t.Load
+	if len(load) == 0 {
+		if load, err = kindLoad(ctx); err != nil {
+			return "", err
+		}
+	}
 	t.say("building images for %s", platforms)
 	list, err := image.ParsePlatforms(platforms)
 	if err != nil {
-		return err
+		return "", err
 	}
 	dir, err := os.MkdirTemp("", "entente-try-")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer os.RemoveAll(dir)
-	// A tag of its own, so that what runs already is replaced.
 	b := &image.Builder{Source: root, Repository: tree.Repository, Tag: "try-" + time.Now().UTC().Format("20060102150405")}
 	written, err := b.WriteAll(ctx, dir, list)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, w := range written {
 		if len(list) > 1 && strings.Contains(filepath.Base(w.File), "-linux-") {
 			continue // it is in the archive of all platforms
 		}
 		t.say("loading %s", w.Reference)
-		if _, err := command(ctx, t.Load[0], append(slices.Clone(t.Load[1:]), w.File)...); err != nil {
-			return err
+		if _, err := command(ctx, load[0], append(slices.Clone(load[1:]), w.File)...); err != nil {
+			return "", err
 		}
 	}
+	return b.Tag, nil
+}
 
+// install installs the chart, or upgrades it, and waits until all of it is ready.
+func (t trial) install(ctx context.Context, root, tag string, set ...string) error {
 	t.say("installing the chart into %s", system)
 	h, err := helm.Open(ctx, root)
 	if err != nil {
 		return err
 	}
 	args := []string{"upgrade", "--install", "entente", filepath.Join(root, tree.ChartDirectory), "--namespace", system, "--create-namespace",
-		"--values", filepath.Join(root, "deploy", "try", "values.yaml"), "--wait", "--timeout", "5m",
-		"--set", "server.clusterIssuer.url=" + issuer, "--set", "server.clusterIssuer.algorithms={" + strings.Join(algorithms, ",") + "}"}
-	for _, name := range []string{"image", "server.image", "webhook.proxy.image"} {
-		args = append(args, "--set", name+".release="+b.Tag)
+		"--values", filepath.Join(root, "deploy", "try", "values.yaml"), "--wait", "--timeout", "5m"}
+	for _, name := range []string{"image", "server.image", "agent.image", "webhook.proxy.image"} {
+		args = append(args, "--set", name+".release="+tag)
 	}
-	for _, s := range t.Set {
+	for _, s := range append(set, t.Set...) {
 		args = append(args, "--set", s)
 	}
-	if _, err := h.Run(ctx, args...); err != nil {
-		return err
-	}
+	_, err = h.Run(ctx, args...)
+	return err
+}
 
+// identity makes an application for the service account, and the service account.
+func (t trial) identity(ctx context.Context, issuer string) error {
 	t.say("giving %s/%s an identity", t.Namespace, t.ServiceAccount)
 	if _, err := kubectl(ctx, "get", "namespace", t.Namespace); err != nil {
 		if _, err := kubectl(ctx, "create", "namespace", t.Namespace); err != nil {
 			return err
 		}
 	}
-	_, err = kubectl(ctx, "exec", "--namespace", system, server, "--", "/entente", "serviceaccount", "create", "--skip-phases", "role-assignment",
+	_, err := kubectl(ctx, "exec", "--namespace", system, server, "--", "/entente", "serviceaccount", "create", "--skip-phases", "role-assignment",
 		"--aad-application-name", t.ServiceAccount, "--service-account-issuer-url", issuer,
 		"--service-account-namespace", t.Namespace, "--service-account-name", t.ServiceAccount)
 	if err == nil {
@@ -115,7 +132,7 @@ func (t trial) say(format string, args ...any) {
 }
 
 // platforms are those of the cluster's nodes.
-func (t trial) platforms(ctx context.Context) (string, error) {
+func platforms(ctx context.Context) (string, error) {
 	out, err := kubectl(ctx, "get", "nodes", "--output", `jsonpath={range .items[*]}{.status.nodeInfo.operatingSystem}/{.status.nodeInfo.architecture}{"\n"}{end}`)
 	if err != nil {
 		return "", err
