@@ -277,6 +277,7 @@ type Notice struct{ Reason, Message string }
 const (
 	ReasonNoClientID    = "ClientIDMissing"
 	ReasonBadClientID   = "ClientIDMalformed"
+	ReasonBadIdentity   = "IdentityMalformed"
 	ReasonNoTenant      = "TenantMissing"
 	ReasonDefault       = "DefaultServiceAccount"
 	ReasonAnnotation    = "AnnotationUnknown"

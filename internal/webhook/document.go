@@ -235,6 +235,7 @@ type pod struct {
 	hostNetwork        bool
 	windows            bool
 	ofJob              bool
+	user               value // whom containers run as that do not say it
 	volumes            list
 	inits, containers  []container
 	initList, list     list
@@ -273,6 +274,7 @@ func parsePod(data []byte) (*pod, error) {
 		annotations:  meta.get("annotations").texts(),
 		account:      "default",
 		hostNetwork:  spec.get("hostNetwork").truth(),
+		user:         spec.at("securityContext", "runAsUser"),
 		windows:      spec.at("os", "name").text() == "windows" || spec.at("nodeSelector", "kubernetes.io/os").text() == "windows",
 	}
 	_, p.mirror = p.annotations[mirrorAnnotation]

@@ -114,6 +114,7 @@ func (m *mutation) run(namespaceAnnotations map[string]string) error {
 	}
 	if m.proxy {
 		m.checkPort()
+		m.checkUser()
 		m.addProxy()
 	}
 	m.addVolume()
@@ -315,8 +316,7 @@ func prependTo[T any](m *mutation, l list, values []T) {
 
 // identities is the map by which a proxy knows an identity under other names.
 func (m *mutation) identities() string {
-	object := strings.TrimSpace(m.account.Annotations[objectAnnotation])
-	resource := strings.TrimSpace(m.account.Annotations[resourceAnnotation])
+	object, resource := m.otherID(objectAnnotation), m.otherID(resourceAnnotation)
 	if m.client == "" || object == "" && resource == "" {
 		return ""
 	}
@@ -326,6 +326,18 @@ func (m *mutation) identities() string {
 		ResourceID string `json:"resourceId,omitempty"`
 	}{{m.client, object, resource}})
 	return string(data)
+}
+
+// otherID reads an annotation of the service account that the proxy would read.
+// One that cannot be an id is left out: the proxy would not start, and the pod
+// with it, for the sake of a name that perhaps nobody asks by.
+func (m *mutation) otherID(annotation string) string {
+	id := strings.TrimSpace(m.account.Annotations[annotation])
+	if len(id) > 1024 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		m.tell(ReasonBadIdentity, "service account %s: %s %.60q is no id: the proxy does not know it", m.accountName(), annotation, id)
+		return ""
+	}
+	return id
 }
 
 func variable(name, value string) corev1.EnvVar { return corev1.EnvVar{Name: name, Value: value} }

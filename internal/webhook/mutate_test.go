@@ -400,6 +400,28 @@ func TestNoVolume(t *testing.T) {
 	}
 }
 
+// TestDroppedVolume: what another webhook took away is made again, by the name
+// that mounts have, also when the pod is called otherwise by now.
+func TestDroppedVolume(t *testing.T) {
+	for _, m := range []Mode{Workload, ManagedIdentity} {
+		for _, name := range []string{"cat", "named-by-another"} {
+			s := one(mode(m), configured(func(c *Config) { c.CABundle = true }))
+			p, _ := s.done(t)
+			before := p.Spec.Volumes
+			p.Name, p.Spec.Volumes = name, nil
+			text, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.pod = string(text)
+			p, _ = s.done(t)
+			if diff := cmp.Diff(before, p.Spec.Volumes); diff != "" {
+				t.Errorf("%s, %s: %s", m, name, diff)
+			}
+		}
+	}
+}
+
 // TestRefusals goes through what is not admitted.
 func TestRefusals(t *testing.T) {
 	const expiration, port = "azure.workload.identity/service-account-token-expiration", "azure.workload.identity/proxy-sidecar-port"
@@ -419,6 +441,7 @@ func TestRefusals(t *testing.T) {
 		"managed-identity hostNetwork":     {one(mode(ManagedIdentity), host), 400, "hostNetwork"},
 		"proxy on Windows":                 {one(annotated(inject, ""), spec(`"nodeSelector":{"kubernetes.io/os":"windows"},"containers":[{"name":"main"}]`)), 400, "Windows"},
 		"no PROXY_IMAGE":                   {one(mode(ManagedIdentity), configured(func(c *Config) { c.ProxyImage = "" })), 400, "PROXY_IMAGE"},
+		"no image to redirect with":        {one(annotated(inject, ""), configured(func(c *Config) { c.ProxyImage = "" }), spec(`"containers":[{"name":"azwi-proxy"}]`)), 400, "PROXY_IMAGE"},
 		"proxy-sidecar-port 0":             {one(annotated(inject, "", port, "0")), 400, port},
 		"proxy-sidecar-port 65536":         {one(annotated(inject, "", port, "65536")), 400, port},
 		"proxy-sidecar-port http":          {one(annotated(inject, "", port, "http")), 400, port},

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,23 +37,32 @@ func (p *pod) volumeName() string {
 type volume struct {
 	name   string
 	there  bool // the pod has it
+	token  bool // it has tokenPath, or will
 	needed bool // a container mounts it by our doing
 	bundle bool // it has bundlePath
 }
 
 // chooseVolume takes a volume that the pod has: the one of the name, or one that
-// an earlier call made when the pod was called otherwise.
+// an earlier call made when the pod was called otherwise. Where that one was
+// dropped since and its mounts were not, it is made again by its old name.
 func (m *mutation) chooseVolume() volume {
 	name := m.volumeName()
 	if v, ok := m.volumes.named(name); ok {
-		return volume{name: name, there: true, bundle: projects(v, bundlePath)}
+		return volume{name: name, there: true, token: projects(v, tokenPath), bundle: projects(v, bundlePath)}
 	}
 	for _, v := range m.volumes.items {
 		if is := v.get("name").text(); strings.HasPrefix(is, volumePrefix) && m.tokenOf(v) {
-			return volume{name: is, there: true, bundle: projects(v, bundlePath)}
+			return volume{name: is, there: true, token: true, bundle: projects(v, bundlePath)}
 		}
 	}
-	return volume{name: name, bundle: m.config.CABundle}
+	for _, c := range slices.Concat(m.inits, m.containers) {
+		is, _ := c.mountAt(mountPath)
+		if _, there := m.volumes.named(is); strings.HasPrefix(is, volumePrefix) && !there {
+			name = is
+			break
+		}
+	}
+	return volume{name: name, token: true, bundle: m.config.CABundle}
 }
 
 // tokenOf says whether a volume has a token of the wanted audience.
@@ -100,6 +110,9 @@ func (m *mutation) mountOf(c container) mount {
 	name, mounted := c.mountAt(mountPath)
 	if !mounted || name == m.volume.name {
 		m.volume.needed = true
+		if !m.volume.token {
+			m.warn("volume %q was there before, and is not known to have %s", m.volume.name, tokenPath)
+		}
 		at := mount{volume: m.volume.name, add: !mounted, bundle: m.config.CABundle && m.volume.bundle}
 		m.checkBundle(c, at.bundle)
 		return at

@@ -43,8 +43,9 @@ func brief(format string, args ...any) string {
 // is mostly a controller, and nobody reads what it is warned of.
 func (m *mutation) tell(reason, format string, args ...any) {
 	m.warn(format, args...)
-	if len(m.result.Notices) < maxWarnings {
-		m.result.Notices = append(m.result.Notices, Notice{reason, brief(format, args...)})
+	n := Notice{reason, brief(format, args...)}
+	if len(m.result.Notices) < maxWarnings && !slices.Contains(m.result.Notices, n) {
+		m.result.Notices = append(m.result.Notices, n)
 	}
 }
 
@@ -124,6 +125,23 @@ func (m *mutation) checkPort() {
 			if c.name != proxyName && p.get("containerPort").number() == m.port && cmp.Or(p.get("protocol").text(), "TCP") == "TCP" {
 				m.warn("container %q has port %d, and so has the proxy: choose by annotation %s", c.name, m.port, portAnnotation)
 			}
+		}
+	}
+}
+
+// checkUser warns of a container that runs as the proxy's user: it is not
+// redirected, and what answers it is the node, with the node's identity.
+func (m *mutation) checkUser() {
+	if !m.intercept {
+		return
+	}
+	for _, c := range slices.Concat(m.inits, m.containers) {
+		user := c.value.at("securityContext", "runAsUser")
+		if !user.there() {
+			user = m.user
+		}
+		if user.number() == proxyUser && c.name != proxyName {
+			m.warn("container %q runs as user %d, which is the proxy's: it is not redirected from 169.254.169.254", c.name, proxyUser)
 		}
 	}
 }
