@@ -125,10 +125,14 @@ type answer struct{ Token, Error string }
 // answerOf waits for the end of a pod and returns what its program has got.
 func (w *town) answerOf(t *testing.T, pod *corev1.Pod) (a answer) {
 	t.Helper()
-	phase, out := w.Ended(t, pod.Namespace, pod.Name), strings.TrimSpace(w.Logs(t, pod.Namespace, pod.Name, "app"))
-	out = out[strings.LastIndexByte(out, '\n')+1:] // SDKs warn about this and that before
-	if err := json.Unmarshal([]byte(out), &a); err != nil || phase != corev1.PodSucceeded {
-		t.Errorf("the pod %s %s and wrote %q (%v)", pod.Name, phase, out, err)
+	phase, out := w.Ended(t, pod.Namespace, pod.Name), w.Logs(t, pod.Namespace, pod.Name, "app")
+	for line := range strings.Lines(out) { // SDKs write warnings, and nobody keeps two streams in order
+		if json.Unmarshal([]byte(line), &a) == nil {
+			break
+		}
+	}
+	if a == (answer{}) || phase != corev1.PodSucceeded {
+		t.Errorf("the pod %s %s and wrote %q", pod.Name, phase, out)
 	}
 	return a
 }
