@@ -51,7 +51,7 @@ func ReadChart(root string) (Chart, error) {
 		err = errors.New("version or appVersion is missing")
 	}
 	if err != nil {
-		return c, fmt.Errorf("Chart.yaml: %w", err)
+		return c, fmt.Errorf("read Chart.yaml: %w", err)
 	}
 	return c, nil
 }
