@@ -33,7 +33,8 @@ type Handler struct {
 	EnsureBundle func(ctx context.Context, namespace string) error
 	// Notify leaves an Event on a service account; nil: there are none.
 	Notify func(account types.NamespacedName, reason, message string)
-	// Observe is told how long each answer for a pod took; nil: nobody is.
+	// Observe is told how long each answer for a pod took, and the namespace of
+	// its service account, "" if that is not there; nil: nobody is.
 	Observe func(namespace string, d time.Duration)
 
 	Log     *slog.Logger  // nil: nothing is logged
@@ -76,7 +77,13 @@ func (h *Handler) admit(ctx context.Context, req admission.Request) admission.Re
 	response := answer(result, err)
 	taken := time.Since(start)
 	if h.Observe != nil {
-		h.Observe(req.Namespace, taken)
+		// Whoever reaches the port can ask, and name any namespace; only those
+		// that are there may stay in memory.
+		namespace := ""
+		if account.Found {
+			namespace = req.Namespace
+		}
+		h.Observe(namespace, taken)
 	}
 	if !dryRun && h.Notify != nil && account.Found {
 		var refused *Refusal

@@ -181,6 +181,17 @@ func TestHandler(t *testing.T) {
 	}
 }
 
+// TestObservedNamespaces: names that callers make up are no labels of metrics.
+func TestObservedNamespaces(t *testing.T) {
+	w := newWorld(one())
+	for _, namespace := range []string{"pets", "made-up-1", "made-up-2"} {
+		w.Handle(context.Background(), create(one().pod, func(r *admission.Request) { r.Namespace = namespace }))
+	}
+	if diff := cmp.Diff([]string{"pets", "", ""}, w.observed); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestOverHTTP sends reviews to the handler as controller-runtime serves it.
 func TestOverHTTP(t *testing.T) {
 	w := newWorld(one())
