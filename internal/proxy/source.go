@@ -48,7 +48,11 @@ func (s *Source) Exchange(ctx context.Context, clientID, resource string) (issue
 	began, at := time.Now(), s.Clock()
 	token, err := source.Token(ctx, client.Scope(resource))
 	if err != nil {
-		return issued{}, s.judge(err)
+		bad := s.judge(err)
+		// What an authority, or a gateway before it, says goes into logs and to
+		// the program; some say what they were sent.
+		bad.description = strings.ReplaceAll(bad.description, assertion, "(the service account token)")
+		return issued{}, bad
 	}
 	return issued{token: token.AccessToken, at: at, expires: at.Add(token.ExpiresOn.Sub(began))}, nil
 }

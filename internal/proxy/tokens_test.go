@@ -223,6 +223,17 @@ func TestWhenTheAuthorityRefuses(t *testing.T) {
 			w.Write([]byte(`{"expires_in":5,"access_token":"` + strings.Repeat("x", 300<<10) + `"}`))
 			return true
 		}, 503, "temporarily_unavailable", "1"},
+		{"the assertion, which it quotes", func(w http.ResponseWriter, form url.Values) bool {
+			return refuse(401, "invalid_client", "cannot read "+form.Get("client_assertion"))(w, form)
+		}, 401, "invalid_client", ""},
+		{"away, and it quotes", func(w http.ResponseWriter, form url.Values) bool {
+			return refuse(503, "temporarily_unavailable", form.Encode(), "Retry-After", "1")(w, form)
+		}, 503, "temporarily_unavailable", "1"},
+		{"elsewhere, with what it was sent", func(w http.ResponseWriter, form url.Values) bool {
+			w.Header().Set("Location", "https://example.org/?"+form.Encode())
+			w.WriteHeader(307)
+			return true
+		}, 503, "temporarily_unavailable", "1"},
 		{"elsewhere", func(w http.ResponseWriter, _ url.Values) bool {
 			w.Header().Set("Location", "https://example.org/")
 			w.WriteHeader(307)
