@@ -196,7 +196,8 @@ func TestClusterVerbs(t *testing.T) {
 	me.ends(1, "cluster delete prod -g pets --yes", "409 IssuerInUse", "hint: delete those credentials")
 	me.ends(0, "cluster delete lab -g pets --yes --dry-run", `dry run: would delete the cluster "lab"`)
 	me.ends(0, "cluster delete lab -g pets --yes", `deleted the cluster "lab"`)
-	me.ends(3, "cluster delete lab -g pets --yes")
+	me.ends(0, "cluster delete lab -g pets --yes", `nothing to delete: there is no cluster "lab" in the resource group "pets"`)
+	me.ends(3, "cluster show lab -g pets", `there is no cluster "lab"`, "hint: entente cluster list")
 	if i, err := s.AsAdmin(t).Issuers(t.Context()); err != nil || !slices.ContainsFunc(i, func(i client.Issuer) bool { return i.Issuer == "https://lab.example/" }) {
 		t.Errorf("issuers are %+v, %v", i, err)
 	}
@@ -206,7 +207,7 @@ func TestClusterVerbs(t *testing.T) {
 	a, w := application(t, s.AsAdmin(t), "stranger", "")
 	maps.Copy(stranger.env, map[string]string{"ENTENTE_URL": s.Authority, "ENTENTE_CA": s.CAFile, "AZURE_CLIENT_ID": a.AppID, "AZURE_CLIENT_SECRET": withSecret(t, s.AsAdmin(t), a)})
 	stranger.ends(1, "cluster list", "sees no subscription")
-	stranger.ends(3, "cluster show prod -g pets --subscription "+s.SubscriptionID, "404 SubscriptionNotFound")
+	stranger.ends(3, "cluster show prod -g pets --subscription "+s.SubscriptionID, "there is no subscription "+s.SubscriptionID, "hint: --subscription ID")
 	assign(t, s.AsAdmin(t), w, client.ResourceGroupID{SubscriptionID: s.SubscriptionID, Name: "pets"}, "Reader")
 	stranger.ends(0, "cluster list -g pets", "prod")
 	stranger.ends(4, "cluster delete prod -g pets --yes", "403 AuthorizationFailed", "hint: client "+a.AppID)

@@ -55,7 +55,7 @@ func TestFederatedCredentialVerbs(t *testing.T) {
 			t.Errorf("names: %q", got.out)
 		}
 		me.ends(0, "fic show"+parent+account+" --issuer "+url+" -o name", name)
-		me.ends(3, "fic show nobody"+parent, "404", "hint: entente federated-credential list")
+		me.ends(3, "fic show nobody"+parent, `has no credential "nobody"`, "hint: entente federated-credential list")
 		me.ends(3, "fic show"+parent+" --subject "+strings.ToUpper(subject)+" --issuer "+url, `hint: "`+name+`" comes close`)
 		me.ends(0, "fic create other"+parent+" --subject "+strings.Replace(subject, "pets", "Pets", 1)+" --no-check --issuer "+url, `warning: the credential "`+name+`" trusts nearly the same`)
 

@@ -83,7 +83,7 @@ func TestPlanAndApply(t *testing.T) {
 			me.ends(0, azwi, "added federated credential")
 			me.ends(0, "fic create renamed"+parent.flags+" --no-check --subject three --issuer https://prod.example/")
 			me.says(state(one + ", {name: pets--two, issuer: https://prod.example/, serviceAccount: pets/two}, {name: pets--three, issuer: https://prod.example/, subject: three}"))
-			me.ends(0, plan, `for "pets--two" of the file`, `= federated credential "renamed" of `+parent.kind, "2 of them under another name")
+			me.ends(0, plan, `for "pets--two" of the file`, `= federated credential "renamed" of `+parent.kind, "2 adopted under another name")
 
 			// Pruning takes what the owner made, and nothing of anybody else.
 			me.ends(0, "fic create others--four"+parent.flags+" --no-check --subject four --issuer https://prod.example/")

@@ -52,7 +52,7 @@ log in again before it expires.` + connectionHelp,
   # another tenant of the service, as a client of that tenant
   export AZURE_CLIENT_ID=… AZURE_CLIENT_SECRET=…
   entente az-setup --run --tenant contoso.example --name Contoso`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.setUp(cmd) },
 	}
 	f := cmd.Flags()

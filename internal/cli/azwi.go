@@ -33,6 +33,14 @@ func azwiArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return azwiFails(check(cmd, args)) }
 }
 
+// azwiNoArgs takes no arguments, in azwi's words.
+func azwiNoArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return azwiFails(hint(err, "%s --help has examples", cmd.CommandPath()))
+	}
+	return nil
+}
+
 func azwiFlagError(cmd *cobra.Command, err error) error {
 	return azwiFails(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 }
@@ -88,7 +96,7 @@ been archived. It is left out.`,
 
 func newAzwiVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: azwiArgs(arguments(cobra.NoArgs)),
+		Use: "version", Short: "Print the version", Args: azwiNoArgs,
 		RunE: azwiRun(func(cmd *cobra.Command) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Version: %s (entente)\nGitCommit: %s\n", version(), commit())
 			return err

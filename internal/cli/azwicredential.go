@@ -34,7 +34,7 @@ type azwiAuth struct {
 // azwiHelp ends the help of azwi's commands.
 const azwiHelp = `
 
-They work on Azure with --azure-env, on the service that --data-dir, --url,
+azwi's commands work on Azure with --azure-env, on the service that --data-dir, --url,
 --context, --cloud or the environment of "entente env" names, else on that of the
 current context or the default data directory, and if there is none of these on
 Azure. Azure is asked as whoever is logged in to az, unless --auth-method says

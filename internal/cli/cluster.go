@@ -43,6 +43,8 @@ type clusterOptions struct {
 	output
 	group        string
 	subscription string
+
+	named client.ClusterID // by the command line
 }
 
 func (o *clusterOptions) flags(f *pflag.FlagSet) {
@@ -58,7 +60,8 @@ func (o *clusterOptions) one(cmd *cobra.Command, name string) (*session, client.
 		return nil, client.ClusterID{}, usage(hint(errors.New("--resource-group (-g) is missing"), "entente cluster list shows the groups"))
 	}
 	s, subscription, err := o.all(cmd)
-	return s, client.ClusterID{SubscriptionID: subscription, ResourceGroup: o.group, Name: name}, err
+	o.named = client.ClusterID{SubscriptionID: subscription, ResourceGroup: o.group, Name: name}
+	return s, o.named, err
 }
 
 // all opens the session, and finds the subscription.
@@ -76,10 +79,9 @@ func (o *clusterOptions) all(cmd *cobra.Command) (*session, string, error) {
 
 // explain gives an error about one cluster the hint that mends it.
 func (o *clusterOptions) explain(s *session, err error) error {
-	if e, ok := errors.AsType[*client.Error](err); ok && (e.Code == "ResourceNotFound" || e.Code == "ResourceGroupNotFound") {
-		return hint(err, "entente cluster list shows which clusters there are")
-	}
-	return s.explain(err)
+	err = inGroup(err, "cluster", o.named.Name, client.ResourceGroupID{SubscriptionID: o.named.SubscriptionID, Name: o.named.ResourceGroup})
+	const list = "entente cluster list"
+	return s.explain(s.list(err, list, list))
 }
 
 // clusterObject is a cluster as it is printed.
@@ -145,7 +147,7 @@ func newClusterShow() *cobra.Command {
 		Long:  `Show a cluster, its issuer and, where they are uploaded, the ids of its keys.` + connectionHelp,
 		Example: `  entente cluster show prod -g pets
   entente cluster show prod -g pets -o json | jq -r .issuer.url`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, id, err := o.one(cmd, args[0])
 			if err != nil {
@@ -170,7 +172,7 @@ func newClusterList() *cobra.Command {
 		Long:  `List the clusters of a subscription, or of one of its resource groups.` + connectionHelp,
 		Example: `  entente cluster list
   entente cluster list -g pets -o name`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, subscription, err := o.all(cmd)
 			if err != nil {
@@ -201,17 +203,22 @@ func newClusterDelete() *cobra.Command {
 		Short: "Delete a cluster, with the issuer that the service hosts for it",
 		Long: `Delete a cluster from the registry. The cluster itself is not touched. An issuer
 that the service hosts for it is deleted with it, unless credentials name it; an
-issuer of its own stays.` + connectionHelp,
+issuer of its own stays. A cluster that is not there needs no deleting, and is no
+error.` + connectionHelp,
 		Example: `  entente cluster delete prod -g pets
   entente cluster delete prod -g pets --yes
   entente cluster delete prod -g pets --dry-run`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, id, err := o.one(cmd, args[0])
 			if err != nil {
 				return err
 			}
 			c, err := s.client.Cluster(cmd.Context(), id)
+			if e, ok := errors.AsType[*client.Error](err); ok && (e.Code == "ResourceNotFound" || e.Code == "ResourceGroupNotFound") {
+				note(cmd, "nothing to delete: %v", o.explain(s, err))
+				return nil
+			}
 			if err != nil {
 				return o.explain(s, err)
 			}
@@ -228,7 +235,7 @@ issuer of its own stays.` + connectionHelp,
 					return err
 				}
 			}
-			if err := s.client.DeleteCluster(cmd.Context(), id); err != nil {
+			if err := s.client.DeleteCluster(cmd.Context(), id); err != nil && !errors.Is(err, client.ErrNotFound) {
 				if e, ok := errors.AsType[*client.Error](err); ok && e.Code == "IssuerInUse" {
 					return hint(err, "delete those credentials, or have them name another issuer")
 				}

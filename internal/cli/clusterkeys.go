@@ -53,7 +53,7 @@ Reader on the cluster and Federation Administrator on its issuer.` + connectionH
   entente cluster update-keys prod -g pets --from-cluster --kubeconfig prod.yaml --kube-context admin --watch
   kubectl get --raw /openid/v1/jwks | entente cluster update-keys prod -g pets --keys -
   entente cluster update-keys prod -g pets --keys sa.pub --keys sa-old.pub --dry-run`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	f := cmd.Flags()
@@ -233,7 +233,7 @@ func (p *keyPusher) compareIssuers(ctx context.Context, registered string) {
 	case err != nil:
 		p.warn("whether the cluster's tokens name the issuer %s is not known: %v", registered, err)
 	case said != registered:
-		p.warn("the cluster's tokens name the issuer %q, and it is registered with %q: they will be refused until its API server is started with --service-account-issuer=%s", said, registered, registered)
+		p.warn("tokens of this cluster will be refused: they name the issuer %s, until its API server is started with --service-account-issuer=%s, as it is registered", said, registered)
 	}
 }
 

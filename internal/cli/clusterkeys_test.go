@@ -155,7 +155,7 @@ func TestWatch(t *testing.T) {
 		return a
 	}}))
 	p.warn = func(format string, args ...any) { logger.Warn(fmt.Sprintf(format, args...)) }
-	mismatch := fmt.Sprintf("level=WARN msg=%q\n", fmt.Sprintf("the cluster's tokens name the issuer %q, and it is registered with %q: they will be refused until its API server is started with --service-account-issuer=%s", issuer.URL(), registered.Issuer.URL, registered.Issuer.URL))
+	mismatch := fmt.Sprintf("level=WARN msg=%q\n", fmt.Sprintf("tokens of this cluster will be refused: they name the issuer %s, until its API server is started with --service-account-issuer=%s, as it is registered", issuer.URL(), registered.Issuer.URL))
 	updated := func(what string, keys int) string {
 		return fmt.Sprintf("level=INFO msg=%q issuer=%s keys=%d\n", "keys "+what, registered.Issuer.URL, keys)
 	}

@@ -50,7 +50,7 @@ because whoever has that can speak for every workload of the cluster.` + connect
 
   # an issuer in reach of the service
   entente cluster register edge -g pets --issuer https://oidc.example.org/edge/`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	f := cmd.Flags()

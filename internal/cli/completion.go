@@ -466,7 +466,7 @@ half at most, and service accounts of the cluster of the kubeconfig.`,
 			Short:   "Print the script for " + shell.name,
 			Long:    "Print the script by which " + shell.name + " completes command lines, for this shell or for every new one.",
 			Example: "  " + shell.once + "\n  " + shell.always,
-			Args:    arguments(cobra.NoArgs),
+			Args:    arguments(),
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return shell.print(cmd.Root(), cmd.OutOrStdout(), !bare)
 			},

@@ -301,7 +301,7 @@ func (s *session) explain(err error) error {
 	case refused && s.caller.dataDir == "" && refusal.Status < 500:
 		return hint(err, "AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, say who calls; --tenant where they belong")
 	case answered && answer.Status == http.StatusForbidden:
-		return hint(err, "%s needs a role with the action that the message names", s.caller)
+		return hint(err, "%s; entente whoami shows what it has", s.caller.needs(answer))
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func explainStore(err error) error {
 func findContext(all login.Contexts, name string) (login.Context, error) {
 	c, ok := all.Find(name)
 	if !ok {
-		return c, hint(fmt.Errorf("there is no context %q: %w", name, client.ErrNotFound), "entente context list shows those that there are; entente context add %s --url URL --ca FILE makes one", quote(name))
+		return c, hint(notThere("there is no context %q", name), "entente context list shows those that there are; entente context add %s --url URL --ca FILE makes one", quote(name))
 	}
 	return c, nil
 }
@@ -200,7 +200,7 @@ func (s *session) explainContext(err error) error {
 	case refused && refusal.Status < 500:
 		return hint(err, "entente login --context %s logs in anew", name)
 	case answered && answer.Status == http.StatusForbidden:
-		return hint(err, "%s needs a role with the action that the message names; entente whoami --context %s shows what it has", s.caller, name)
+		return hint(err, "%s; entente whoami --context %s shows what it has", s.caller.needs(answer), name)
 	}
 	return err
 }

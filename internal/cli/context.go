@@ -50,15 +50,18 @@ func printableContext(c login.Context, all login.Contexts) contextObject {
 }
 
 func loginInWords(c login.Context) string {
-	l := c.Login
-	words := map[login.Method]string{
-		login.AzureCLI: "who is logged in to az", login.Environment: "the client in the environment", login.Secret: "client secret of " + l.ClientID,
-		login.Certificate: "certificate of " + l.ClientID, login.Federated: "federated token of " + l.ClientID, login.ManagedIdentity: strings.TrimSpace("managed identity " + l.ClientID),
-	}[l.Method]
-	if words == "" && c.IsAzure() {
-		return "who is logged in to az"
+	if c.Login.Method == "" && c.IsAzure() {
+		return methodInWords(login.AzureCLI, "")
 	}
-	return cmp.Or(words, "-")
+	return cmp.Or(methodInWords(c.Login.Method, c.Login.ClientID), "-")
+}
+
+// methodInWords is how a client proves itself; empty if that is not known.
+func methodInWords(method login.Method, clientID string) string {
+	return map[login.Method]string{
+		login.AzureCLI: "who is logged in to az", login.Environment: "the client in the environment", login.Secret: "client secret of " + clientID,
+		login.Certificate: "certificate of " + clientID, login.Federated: "federated token of " + clientID, login.ManagedIdentity: strings.TrimSpace("managed identity " + clientID),
+	}[method]
 }
 
 var contextView = view[contextObject]{
@@ -103,7 +106,7 @@ there under the name stays until "entente context remove" removes it.`,
 		Example: `  entente context add lab --url https://entente.lab.example --ca ca.pem
   entente context add prod --url https://id.example.org --tenant example.org --use
   entente context add gov --cloud usgov --tenant contoso.onmicrosoft.us --subscription ID`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	f := cmd.Flags()
@@ -260,7 +263,7 @@ func newContextUse() *cobra.Command {
 		Long: `Make a context the current one: that of commands which are told of no other, by
 their flags or by the shell that they run in.`,
 		Example:           "  entente context use lab\n  entente context use public",
-		Args:              arguments(cobra.ExactArgs(1)),
+		Args:              arguments("NAME"),
 		ValidArgsFunction: contextNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, _, err := openContexts(os.Getenv)
@@ -300,7 +303,7 @@ func newContextList() *cobra.Command {
 		Short:   "List contexts",
 		Long:    `List the contexts that there are, Azure's clouds among them. A star marks the current one.`,
 		Example: "  entente context list\n  entente context list -o name",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -328,7 +331,7 @@ func newContextShow() *cobra.Command {
 		Short:             "Show a context",
 		Long:              `Show a context, or the current one. No secret is shown.`,
 		Example:           "  entente context show\n  entente context show lab -o json | jq -r .ca > ca.pem",
-		Args:              arguments(cobra.MaximumNArgs(1)),
+		Args:              arguments("[NAME]"),
 		ValidArgsFunction: contextNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
@@ -343,7 +346,7 @@ func newContextShow() *cobra.Command {
 				name = args[0]
 			}
 			if name == "" {
-				return hint(fmt.Errorf("there is no current context: %w", client.ErrNotFound), "entente context use NAME makes one the current one")
+				return hint(notThere("there is no current context"), "entente context use NAME makes one the current one")
 			}
 			c, err := findContext(all, name)
 			if err != nil {
@@ -364,7 +367,7 @@ func newContextRemove() *cobra.Command {
 		Long: `Forget a context and the secret that was kept for it. The service is not asked.
 Where somebody is logged in to it, you are asked first.`,
 		Example:           "  entente context remove lab\n  entente context remove lab --yes",
-		Args:              arguments(cobra.ExactArgs(1)),
+		Args:              arguments("NAME"),
 		ValidArgsFunction: contextNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, all, err := openContexts(os.Getenv)

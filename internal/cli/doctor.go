@@ -71,7 +71,7 @@ func newDoctorPod() *cobra.Command {
 		Example: `  entente doctor pod web-5d8f-x2x -n pets
   entente doctor pod web-5d8f-x2x -n pets --container main --kube-context prod
   entente doctor pod web-5d8f-x2x -n pets --no-token --no-exchange`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, doctor.PodKind, args[0]) },
 		ValidArgsFunction: o.completion(func(ctx context.Context, api kubernetes.Interface, namespace string) (names []string, err error) {
 			all, err := api.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
@@ -102,7 +102,7 @@ func newDoctorServiceAccount() *cobra.Command {
 that carries the label, and the client that it is to be.` + doctorExits,
 		Example: `  entente doctor serviceaccount web -n pets
   entente doctor sa web -n pets --client-id CLIENT_ID -o json`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, doctor.ServiceAccountKind, args[0]) },
 		ValidArgsFunction: o.completion(func(ctx context.Context, api kubernetes.Interface, namespace string) (names []string, err error) {
 			all, err := api.CoreV1().ServiceAccounts(namespace).List(ctx, metav1.ListOptions{})
@@ -132,7 +132,7 @@ job's of GitHub Actions for instance. The cluster of the kubeconfig is asked abo
 its issuer and its keys only with --kubeconfig or --kube-context.` + doctorExits,
 		Example: `  entente doctor token /var/run/secrets/azure/wi/token/azure-identity-token
   entente doctor token - --client-id CLIENT_ID < token`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.tokenFile = args[0]
 			return o.run(cmd, doctor.TokenKind, "")

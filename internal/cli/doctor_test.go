@@ -43,7 +43,7 @@ func TestDoctorOfErrors(t *testing.T) {
 		{[]string{"doctor", "--error", "-"}, "boom", 10, "Nothing wrong was found, and not everything could be told.", ""},
 		{[]string{"doctor"}, "", exitUsage, "", "there is nothing to examine"},
 		{[]string{"doctor", "pots"}, "", exitUsage, "", "did you mean entente doctor pod?"},
-		{[]string{"doctor", "pod"}, "", exitUsage, "", "accepts 1 arg"},
+		{[]string{"doctor", "pod"}, "", exitUsage, "", "NAME is missing"},
 		{[]string{"doctor", "pod", "x"}, "", exitError, "", "no cluster is known"},
 		{[]string{"doctor", "--error", said, "-o", "xml"}, "", exitUsage, "", "--output"},
 		{[]string{"doctor", "--error", said + "x"}, "", exitError, "", "--error: "},

@@ -32,7 +32,9 @@ func printReport(w io.Writer, r *doctor.Report, p palette) error {
 		s := stateWords[c.State]
 		line := fmt.Sprintf("%2d  %s%s  %-15s  ", c.Number, p.paint(s.code, s.word), strings.Repeat(" ", 5-len(s.word)), c.Name)
 		first := inLine(c)
-		if first {
+		if first && c.State == doctor.Noted { // which would read like a fault that is "ok"
+			line += "note: " + c.Findings[worst(c)].Text
+		} else if first {
 			line += c.Findings[worst(c)].Text
 		} else {
 			line += c.Seen

@@ -39,7 +39,7 @@ trust the service's CA instead of the public ones.`,
   # in PowerShell
   (entente env -o json | ConvertFrom-Json).PSObject.Properties |
     ForEach-Object { Set-Item "Env:$($_.Name)" $_.Value }`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,7 @@ func exitTable() []exitRow {
 		row(exitUsage, all, "wrong usage: a command, flag or argument that cannot be, or no --yes"),
 		row(exitNotFound, all, "not found: the object, cluster or context that was named"),
 		row(exitRefused, all, "not allowed: the caller is not known, or lacks a right"),
+		exitRow{fmt.Sprintf("%d, %d", exitBySignal+int(syscall.SIGINT), exitBySignal+int(syscall.SIGTERM)), all, "interrupted by SIGINT, by SIGTERM; what serves or watches ends with 0"},
 		row(exitDiffers, "plan, apply", "with --detailed-exitcode: something differs (1 is then every error)"),
 		row(exitUndetermined, "doctor", "nothing wrong was found, and not everything could be told"),
 	}
@@ -95,14 +97,14 @@ var faults = []struct {
 
 // exitCode is what the program ends with.
 func exitCode(err error) int {
+	if e, ok := errors.AsType[*exited](err); ok {
+		return e.code
+	}
 	if _, ok := errors.AsType[azwiFailed](err); ok {
 		return exitError
 	}
 	if _, ok := errors.AsType[wrongUsage](err); ok {
 		return exitUsage
-	}
-	if e, ok := errors.AsType[*exited](err); ok {
-		return e.code
 	}
 	if errors.Is(err, client.ErrNotFound) {
 		return exitNotFound

@@ -34,7 +34,7 @@ each application.` + connectionHelp,
   entente export --federated --cloud public > azure.yaml
   entente export --application pets-worker --managed-identity pets/cat
   entente export -g pets`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -82,6 +82,9 @@ func (o *exportOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		if several, ok := errors.AsType[*client.AmbiguousError](err); ok {
 			return hint(err, "--application takes one of the ids, such as %s", several.IDs[0])
+		}
+		if errors.Is(err, client.ErrNotFound) {
+			return hint(err, "without --application and --managed-identity it is all that there is")
 		}
 		return s.explain(err)
 	}

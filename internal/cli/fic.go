@@ -106,7 +106,7 @@ func newFICList() *cobra.Command {
 		Long:  `List the federated credentials of one parent, and how many of those it may have are used.` + connectionHelp,
 		Example: `  entente federated-credential list --application pets
   entente federated-credential list --managed-identity cat -g pets -o json`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, p, err := o.parent(cmd)
 			if err != nil {
@@ -145,7 +145,7 @@ func newFICShow() *cobra.Command {
 create.` + connectionHelp,
 		Example: `  entente federated-credential show web --application pets
   entente federated-credential show --managed-identity cat -g pets --service-account pets/web --cluster prod`,
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: arguments("[NAME]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, p, err := o.parent(cmd)
 			if err != nil {
@@ -176,7 +176,7 @@ func newFICDelete() *cobra.Command {
 create. One that is not there needs no deleting, and is no error.` + connectionHelp,
 		Example: `  entente federated-credential delete web --application pets
   entente federated-credential delete --application pets --service-account pets/web --cluster prod --yes`,
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: arguments("[NAME]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, p, err := o.parent(cmd)
 			if err != nil {

@@ -53,15 +53,20 @@ func findParent(ctx context.Context, s *session, o *ficOptions) (ficParent, erro
 			return ficParent{}, err
 		}
 		i, err := s.client.Identity(ctx, id)
+		err = s.list(inGroup(err, "managed identity", id.Name, client.ResourceGroupID{SubscriptionID: id.SubscriptionID, Name: id.ResourceGroup}),
+			"entente export -g "+quote(id.ResourceGroup), "az identity list --subscription "+quote(id.SubscriptionID)+" -o table")
 		return ficParent{credential.ManagedIdentity, i.Name, i.ID, i.ClientID, id}, err
 	}
 	var a client.Application
 	var err error
 	if _, notID := uuid.Parse(o.application); notID == nil {
-		a, err = s.client.Application(ctx, o.application)
-	} else {
-		a, err = s.client.ApplicationByName(ctx, o.application)
+		if a, err = s.client.Application(ctx, o.application); errors.Is(err, client.ErrNotFound) {
+			err = notThere("there is no application with the client or object id %s", o.application)
+		}
+	} else if a, err = s.client.ApplicationByName(ctx, o.application); errors.Is(err, client.ErrNotFound) {
+		err = notThere("there is no application named %q", o.application)
 	}
+	err = s.list(err, "entente export", "az ad app list --all -o table")
 	if ambiguous, ok := errors.AsType[*client.AmbiguousError](err); ok {
 		err = hint(err, "choose one by its id: --application %s", ambiguous.IDs[0])
 	}

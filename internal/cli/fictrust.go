@@ -132,7 +132,7 @@ func (o *trustOptions) issuerOf(ctx context.Context, s *session, subscription st
 	}
 	switch {
 	case len(found) == 0:
-		return "", hint(fmt.Errorf("cluster %q: %w", o.cluster, client.ErrNotFound), "entente cluster list shows those that there are")
+		return "", hint(notThere("there is no cluster %q", o.cluster), "entente cluster list shows those that there are")
 	case len(found) > 1:
 		return "", hint(fmt.Errorf("%d clusters are named %q, in %s", len(found), o.cluster, strings.Join(groups, ", ")), "--cluster-resource-group %s chooses one", quote(groups[0]))
 	case found[0].Issuer == nil || found[0].Issuer.URL == "":
@@ -150,7 +150,7 @@ func (o *trustOptions) find(cmd *cobra.Command, s *session, p ficParent, args []
 		}
 		c, err := p.get(cmd.Context(), s, args[0])
 		if errors.Is(err, client.ErrNotFound) {
-			err = hint(fmt.Errorf("credential %q of %s: %w", args[0], p, err), "entente federated-credential list %s shows those that there are", p.flag())
+			err = hint(notThere("%s has no credential %q", p, args[0]), "entente federated-credential list %s shows those that there are", p.flag())
 		}
 		return c, err
 	}
@@ -174,11 +174,11 @@ func (o *trustOptions) find(cmd *cobra.Command, s *session, p ficParent, args []
 			return c, nil
 		}
 	}
-	err = fmt.Errorf("%s has no credential that trusts %s about %s: %w", p, issuer, subject, client.ErrNotFound)
+	err = notThere("%s has no credential that trusts %s about %s", p, issuer, subject)
 	if near, differences := nearestOf(all, issuer, subject); len(differences) > 0 && explains(differences) {
-		err = hint(err, "%q comes close: %s", near.Name, differences[0].Hint)
+		return none, hint(err, "%q comes close: %s", near.Name, inWords(differences[0], "that one", "the one that was asked for"))
 	}
-	return none, err
+	return none, hint(err, "entente federated-credential list %s shows those that there are", p.flag())
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`)

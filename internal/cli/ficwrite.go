@@ -98,7 +98,7 @@ whatever name, stays as it is.` + ficCheckHelp + connectionHelp,
   entente federated-credential create --application deploy --github contoso/shop --environment production
   entente federated-credential create ci --application deploy --issuer https://gitlab.com \
     --subject project_path:contoso/shop:ref_type:branch:ref:main --dry-run`,
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: arguments("[NAME]"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.create(cmd, args) },
 	}
 	o.flags(cmd.Flags())
@@ -182,7 +182,7 @@ func newFICUpdate() *cobra.Command {
 		Long:  `Change a federated credential: what is not given stays. Its name cannot change.` + ficCheckHelp + connectionHelp,
 		Example: `  entente federated-credential update web --application pets --cluster prod-2
   entente fic update web --managed-identity cat -g pets --service-account pets/web-2 --dry-run`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.update(cmd, args[0]) },
 	}
 	o.flags(cmd.Flags())

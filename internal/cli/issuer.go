@@ -53,7 +53,7 @@ credential has to name, to the last slash.`,
 		Example: `  entente issuer show --from-cluster
   SERVICE_ACCOUNT_ISSUER="$(entente issuer show --from-cluster --kube-context prod)"
   entente issuer show --from-cluster -o json`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -117,7 +117,7 @@ keys, of the first reason; 1 to 4 as everywhere.`,
 		Example: `  entente issuer check https://oidc.example.org/prod/
   entente issuer check https://10.0.0.1:6443 --ca /etc/kubernetes/pki/ca.crt --allow-private
   entente issuer check https://oidc.example.org/prod/ -o json | jq -r '.findings[].text'`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	f := cmd.Flags()
@@ -168,7 +168,7 @@ func (o *issuerCheckOptions) print(w io.Writer, i *doctor.Inspection) error {
 
 func printInspection(w io.Writer, i *doctor.Inspection, p palette) error {
 	var b strings.Builder
-	for _, line := range [][2]string{{"issuer", i.Issuer}, {"discovery", i.DiscoveryURL}, {"jwks_uri", i.JWKSURI}, {"algorithms", strings.Join(i.Algorithms, ", ")}} {
+	for _, line := range [][2]string{{"issuer", i.Issuer}, {"discovery", i.DiscoveryURL}, {"jwks_uri", i.JWKSURI}, {"algorithm", strings.Join(i.Algorithms, ", ")}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-11s%s\n", line[0], visible(line[1]))
 		}
@@ -180,14 +180,15 @@ func printInspection(w io.Writer, i *doctor.Inspection, p palette) error {
 	for _, f := range i.Findings {
 		if f.State == doctor.Failed {
 			reasons++
-			fmt.Fprintf(&b, "\n%s  %s (%s)\n", p.paint(red, "REFUSED"), f.Text, f.Cause)
+			fmt.Fprintf(&b, "\n%s%s (%s)\n", p.paint(red, fmt.Sprintf("%-11s", "REFUSED")), f.Text, f.Cause)
 			writeFinding(&b, f, true, p)
 		}
 	}
 	for _, f := range i.Findings {
 		if f.State != doctor.Failed {
-			b.WriteString("\n")
-			writeFinding(&b, f, false, p)
+			word := map[doctor.State]string{doctor.Noted: "note", doctor.Unknown: "unknown"}[f.State]
+			fmt.Fprintf(&b, "\n%-11s%s\n", word, f.Text)
+			writeFinding(&b, f, true, p)
 		}
 	}
 	switch reasons {

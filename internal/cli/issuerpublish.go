@@ -55,7 +55,7 @@ slash, or every token is refused: where it does not, that is said.`,
   entente issuer publish --keys sa.pub --keys sa-new.pub --folder ./public \
     --issuer https://oidc.example.org/prod/
   entente issuer publish --from-cluster --cluster prod -g pets`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()

@@ -26,7 +26,7 @@ checked (kube-apiserver's --service-account-key-file). It is the same as the API
 server makes. Of a private key the public part is taken.`,
 		Example: `  ` + program + ` jwks --public-keys sa.pub
   ` + program + ` jwks --public-keys sa.pub,sa-new.pub --output-file jwks.json`,
-		Args: azwiArgs(arguments(cobra.NoArgs)),
+		Args: azwiNoArgs,
 		RunE: azwiRun(func(cmd *cobra.Command) error {
 			document, err := jwksOf(files)
 			if err != nil {

@@ -54,7 +54,7 @@ no flag for the secret itself: others can read command lines.`,
   entente login --context prod --client-id ID --certificate robot.pem
   entente login --cloud usgov --use-az --tenant contoso.onmicrosoft.us
   entente login --cloud public --managed-identity`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -267,28 +267,32 @@ func newLogout() *cobra.Command {
 		Long: `Forget the login of a context, and the secret that was kept for it. Tokens are not
 kept, so there are none to forget; the context stays.`,
 		Example: "  entente logout\n  entente logout --context lab",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, c, err := contextOf(cmd, context, cloud)
 			if err != nil {
 				return err
 			}
-			if dryRun {
+			switch {
+			case c.Login == (login.Login{}):
+				note(cmd, "nobody was logged in to %s", c.Name)
+			case dryRun:
 				fmt.Fprintf(cmd.ErrOrStderr(), "dry run: would forget the login to %s: %s\n", c.Name, loginInWords(c))
 				return nil
-			}
-			err = changeContexts(cmd.Context(), store, false, func(all *login.Change) error {
-				kept, there := all.Find(c.Name)
-				if !there || kept.Login == (login.Login{}) {
-					return nil
+			default:
+				err = changeContexts(cmd.Context(), store, false, func(all *login.Change) error {
+					kept, there := all.Find(c.Name)
+					if !there || kept.Login == (login.Login{}) {
+						return nil
+					}
+					kept.Login = login.Login{}
+					return all.Put(kept, "")
+				})
+				if err != nil {
+					return err
 				}
-				kept.Login = login.Login{}
-				return all.Put(kept, "")
-			})
-			if err != nil {
-				return err
+				note(cmd, "nobody is logged in to %s any more", c.Name)
 			}
-			note(cmd, "nobody is logged in to %s any more", c.Name)
 			if c.IsAzure() {
 				note(cmd, "commands for it now take who is logged in to az, which az logout ends")
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/login"
 )
 
 // heldRole is a role that somebody holds.
@@ -41,7 +42,7 @@ var somebodyView = view[somebody]{
 	details: func(w somebody) [][2]string {
 		all := [][2]string{
 			{"Context", w.Context}, {"Service", w.Service}, {"Tenant", w.TenantID}, {"Client", w.ClientID}, {"Object", w.ObjectID},
-			{"Kind", w.Kind}, {"Name", w.Name}, {"Login", w.Login}, {"Token until", w.Expires.Local().Format("2006-01-02 15:04:05 MST")},
+			{"Kind", w.Kind}, {"Name", w.Name}, {"Login", methodInWords(login.Method(w.Login), w.ClientID)}, {"Token until", w.Expires.Local().Format("2006-01-02 15:04:05 MST")},
 		}
 		for _, r := range w.Roles {
 			all = append(all, [2]string{"Role", r.Role + " on " + r.Scope})
@@ -71,7 +72,7 @@ func newWhoami() *cobra.Command {
 roles and permissions that it holds. What the service does not let the caller see
 is said to be unknown.` + connectionHelp,
 		Example: "  entente whoami\n  entente whoami --cloud usgov\n  entente whoami --context lab -o json | jq -r .objectId",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.output.check(); err != nil {
 				return err
@@ -119,6 +120,9 @@ func (s *session) whoami(ctx context.Context) (somebody, error) {
 		if err := hidden("permissions", s.permissionsOf(ctx, &w)); err != nil {
 			return w, err
 		}
+	}
+	for _, held := range [][]heldRole{w.Roles, w.Permissions} {
+		slices.SortFunc(held, func(a, b heldRole) int { return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Scope, b.Scope)) })
 	}
 	return w, nil
 }

@@ -77,7 +77,7 @@ func (s *serviceAccount) phase(v azwi.Verb, p azwi.Phase) *cobra.Command {
 		Short:   v.Describe(p),
 		Long:    v.Describe(p) + "." + azwiHelp,
 		Example: s.examples(v, p),
-		Args:    azwiArgs(arguments(cobra.NoArgs)),
+		Args:    azwiNoArgs,
 		RunE:    azwiRun(func(cmd *cobra.Command) error { return s.run(cmd, v, w, []azwi.Phase{p}) }),
 	}
 	w.flags(cmd.Flags(), v.Options(p))

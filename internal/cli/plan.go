@@ -47,7 +47,7 @@ func (o *stateOptions) flags(cmd *cobra.Command) {
 	o.output.flags(f)
 	o.connection.flags(f)
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json") // the flag is there
-	check := arguments(cobra.NoArgs)
+	check := arguments()
 	cmd.Args = func(cmd *cobra.Command, args []string) error { return o.wrong(check(cmd, args)) }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return o.wrong(usage(hint(err, "%s --help lists the flags", cmd.CommandPath())))

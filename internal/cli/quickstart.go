@@ -50,7 +50,7 @@ it if they are not there. The service gives tokens for any resource.`,
 
   # with the tokens of a cluster, whose keys are uploaded
   entente quickstart --kubeconfig ~/.kube/config`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()

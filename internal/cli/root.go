@@ -11,10 +11,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,9 +22,8 @@ import (
 // Main runs the command line and returns its exit code. SIGINT and SIGTERM end
 // what is running in good order.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // so that a second one ends the process at once
 	root := rootFor(os.Args[0])
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // else nobody needs them
 		complete(root)
@@ -34,11 +32,13 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		report(stderr, err)
-		return exitCode(err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
 	}
-	return exitOK
+	err = interruptedBy(ctx, err)
+	report(stderr, err)
+	return exitCode(err)
 }
 
 // wrongUsage is an error of the command line itself.
@@ -53,13 +53,22 @@ func usage(err error) error {
 	return wrongUsage{err}
 }
 
-// arguments makes errors of positional arguments wrong usage.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+// arguments takes those that are named, as the line of usage has them: "NAME", "[NAME]"
+// if it may be left out, "..." for any number more. All else is wrong usage.
+func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage(hint(err, "%s --help has examples", cmd.CommandPath()))
+		var err error
+		switch many := slices.Contains(names, "..."); {
+		case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "[") && names[len(args)] != "...":
+			err = fmt.Errorf("%s is missing", names[len(args)])
+		case len(args) <= len(names) || many:
+			return nil
+		case len(names) == 0:
+			err = fmt.Errorf("%s takes no arguments, and %q is one", cmd.CommandPath(), args[0])
+		default:
+			err = fmt.Errorf("%q is one argument too many", args[len(names)])
 		}
-		return nil
+		return usage(hint(err, "%s --help has examples", cmd.CommandPath()))
 	}
 }
 
@@ -108,14 +117,28 @@ Exit codes: ` + exitHelp + `
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 	})
-	for _, cmd := range []*cobra.Command{
-		newDoctor(), newIssuer(), newContext(), newLogin(), newLogout(), newWhoami(), newFIC(), newCluster(), newPlan(), newApply(), newExport(),
-		newQuickstart(), newEnv(), newAzSetup(), newVersion(),
+	// serve, run and what azwi has keep a log of their own.
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"See it work, and run it:", []*cobra.Command{own(newQuickstart()), newServe()}},
+		{"Point other programs at it:", []*cobra.Command{own(newEnv()), own(newAzSetup()), newRun()}},
+		{"Choose a service, and who calls it:", []*cobra.Command{own(newContext()), own(newLogin()), own(newLogout()), own(newWhoami())}},
+		{"Say which workloads may be whom:", []*cobra.Command{own(newFIC()), own(newPlan()), own(newApply()), own(newExport())}},
+		{"Keep clusters and their issuers:", []*cobra.Command{own(newCluster()), own(newIssuer())}},
+		{"Find out why there is no token:", []*cobra.Command{own(newDoctor())}},
+		{"As azwi has it:", []*cobra.Command{newServiceAccount("entente"), newJWKS("entente")}},
 	} {
-		root.AddCommand(own(cmd))
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.title
+			root.AddCommand(cmd)
+		}
 	}
-	root.AddCommand(newServe(), newRun(), newCompletion(), newExitCodes()) // which have a log of their own, or nothing to say
-	root.AddCommand(newServiceAccount("entente"), newJWKS("entente"), newPodIdentity("entente"))
+	root.AddCommand(own(newVersion()), newCompletion(), newExitCodes(), newPodIdentity("entente"))
+	// The longest name has two spaces after it, too.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "{{rpad .Name .NamePadding }} ", "{{rpad .Name .NamePadding }}  "))
 	root.Flags().AddFlag(azwiDebug())
 	return root
 }

@@ -73,7 +73,7 @@ if there is no such command, 126 if it cannot be run. Signals go to COMMAND.`,
   entente run --seed directory.yaml -v -- sh -c '
     az login --service-principal -u $AZURE_CLIENT_ID -p $AZURE_CLIENT_SECRET --tenant $AZURE_TENANT_ID
     az ad app list'`,
-		Args: arguments(cobra.MinimumNArgs(1)),
+		Args: arguments("COMMAND", "..."),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	f := cmd.Flags()

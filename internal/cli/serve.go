@@ -49,7 +49,7 @@ with _ for - (lists are separated by spaces there).`,
   head -c 32 /dev/urandom | base64 > kek && chmod 600 kek
   entente serve --db postgres://entente@db.example.org/entente --key-encryption-key kek \
     --bootstrap-admin https://oidc.example.org/ops/,system:serviceaccount:ops:entente-admin`,
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()

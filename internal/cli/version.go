@@ -59,7 +59,7 @@ func newVersion() *cobra.Command {
 		Short:   "Print the version",
 		Long:    `Print the version; with -o json also the commit, and what it was built with and for.`,
 		Example: "  entente version\n  entente version -o json",
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err

@@ -26,7 +26,9 @@ type instance struct {
 // the one question that is answered here, as Azure does.
 const instancePath = "/common/discovery/instance"
 
-var tenantSegment = regexp.MustCompile(`^/([A-Za-z0-9][A-Za-z0-9.-]{0,252})/`)
+var tenantSegment = regexp.MustCompile(`^/([A-Za-z0-9][A-Za-z0-9.-]*)/`)
+
+const maxTenant = 253
 
 // instance answers for authorities of Azure, and tells whether it did.
 func (a asked) instance(w http.ResponseWriter, r *http.Request) bool {
@@ -39,7 +41,7 @@ func (a asked) instance(w http.ResponseWriter, r *http.Request) bool {
 	}
 	of := asked{cloudOf(strings.ToLower(endpoint.Host)), strings.ToLower(endpoint.Host)}
 	tenant := tenantSegment.FindStringSubmatch(endpoint.Path)
-	if of.cloud == nil || !of.isLogin() || tenant == nil {
+	if of.cloud == nil || !of.isLogin() || tenant == nil || len(tenant[1]) > maxTenant {
 		return false
 	}
 	version := ""

@@ -184,6 +184,9 @@ func TestInstanceDiscovery(t *testing.T) {
 		"https://graph.microsoft.com/t/oauth2/authorize":                    "",
 		"http://login.microsoftonline.com/t/oauth2/authorize":               "",
 		"https://login.microsoftonline.com/%22onmouseover/oauth2/authorize": "",
+
+		"https://login.microsoftonline.com/" + strings.Repeat("a", maxTenant) + "/authorize":   "https://login.microsoftonline.com/" + strings.Repeat("a", maxTenant) + "/.well-known/openid-configuration",
+		"https://login.microsoftonline.com/" + strings.Repeat("a", maxTenant+1) + "/authorize": "",
 	} {
 		resp, body := get(t, c, ask+url.QueryEscape(endpoint))
 		if want == "" {
@@ -363,6 +366,7 @@ func TestCheckPass(t *testing.T) {
 	for s, want := range map[string]bool{
 		"example.org": true, "example.org:8443": true, "*.example.org": true, "10.0.0.1": true, "[::1]:80": true, "[::1]": true, "*.microsoft.com": true,
 		"": false, "https://example.org": false, "example.org/x": false, "*": false, "a b": false, "a:b": false, "graph.microsoft.com": false, "LOGIN.microsoftonline.com:443": false, "a\r\nb": false,
+		strings.Repeat("a", maxHost): true, strings.Repeat("a", maxHost+1): false,
 	} {
 		if err := CheckPass(s); (err == nil) != want {
 			t.Errorf("%q: %v", s, err)

@@ -21,7 +21,7 @@ func (c *checker) applications(o *Objects) {
 		c.text(p, "displayName", a.DisplayName, true, maxName)
 		c.text(p, "uniqueName", a.UniqueName, p.Has("uniqueName"), maxText)
 		c.once(unique, p, "uniqueName", a.UniqueName)
-		c.shape(p, "clientId", a.ClientID, false, guid, wantGUID)
+		c.shape(p, "clientId", a.ClientID, false, guid.MatchString, wantGUID)
 		c.once(clients, p, "clientId", strings.ToLower(a.ClientID))
 		told := a.UniqueName != "" || a.ClientID != ""
 		name := strings.ToLower(a.DisplayName)
@@ -67,7 +67,7 @@ func (c *checker) appRoles(a *Application) {
 	for i := range a.AppRoles {
 		r := &a.AppRoles[i]
 		p := r.Place
-		c.shape(p, "id", r.ID, false, guid, wantGUID)
+		c.shape(p, "id", r.ID, false, guid.MatchString, wantGUID)
 		c.once(ids, p, "id", strings.ToLower(r.ID))
 		c.text(p, "value", r.Value, true, maxText)
 		if spaced(r.Value) {

@@ -50,7 +50,7 @@ func (c *checker) scope(a *RoleAssignment) {
 	case p.Has("scope") && p.Has("resourceGroup"):
 		c.add(p, "resourceGroup", "cannot stand beside scope")
 	case p.Has("resourceGroup"):
-		c.shape(p, "resourceGroup", a.ResourceGroup, true, groupName, wantGroup)
+		c.shape(p, "resourceGroup", a.ResourceGroup, true, isGroupName, wantGroup)
 	case !p.Has("scope"):
 		c.add(p, "scope", "is missing: give an id such as /subscriptions/…, %s, / for everything, or a resourceGroup", Subscription)
 	case c.given(p, "scope", true) && a.Scope != Subscription:

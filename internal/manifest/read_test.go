@@ -239,3 +239,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// What Azure takes for the name of a resource group.
+func TestGroupNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"pets": true, "Über_(1).2-": true, ".pets": true, strings.Repeat("ü", 90): true,
+		strings.Repeat("ü", 91): false, "pets.": false, "pets/cat": false, "a b": false,
+	} {
+		_, err := manifest.Read("seed.yaml", []byte("resourceGroups:\n  - name: '"+name+"'\n"), nil)
+		if (err == nil) != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

@@ -37,16 +37,17 @@ func (p *Plan) Text(w io.Writer, all bool) error {
 // String is the sum in words.
 func (s Summary) String() string {
 	if s.Changes() == 0 {
-		if s.Adopt > 0 {
-			return fmt.Sprintf("nothing to do: %d unchanged, %d of them under another name", s.Unchanged+s.Adopt, s.Adopt)
-		}
-		return fmt.Sprintf("nothing to do: %d unchanged", s.Unchanged)
+		return "nothing to do: " + s.standing()
 	}
-	text := fmt.Sprintf("%d to create, %d to change, %d to delete, %d unchanged", s.Create, s.Update, s.Delete, s.Unchanged+s.Adopt)
+	return fmt.Sprintf("%d to create, %d to change, %d to delete, %s", s.Create, s.Update, s.Delete, s.standing())
+}
+
+// standing is what is as stated, and what is but for its name.
+func (s Summary) standing() string {
 	if s.Adopt > 0 {
-		text += fmt.Sprintf(" (%d of them under another name)", s.Adopt)
+		return fmt.Sprintf("%d adopted under another name, %d unchanged", s.Adopt, s.Unchanged)
 	}
-	return text
+	return fmt.Sprintf("%d unchanged", s.Unchanged)
 }
 
 func (p *Plan) stepText(b *strings.Builder, s *Step) {
