@@ -18,8 +18,6 @@ import (
 // template takes out of the JSON form.
 type output string
 
-var outputs = []string{"table", "json", "yaml", "name", jsonpathPrefix}
-
 func (o *output) flags(f *pflag.FlagSet) {
 	f.StringVarP((*string)(o), "output", "o", "table", "`FORMAT`: table, json, yaml, name or jsonpath=TEMPLATE")
 }
