@@ -115,6 +115,7 @@ func (m *mutation) run(namespaceAnnotations map[string]string) error {
 	if m.proxy {
 		m.checkPort()
 		m.checkUser()
+		m.checkOrder()
 		m.addProxy()
 	}
 	m.addVolume()

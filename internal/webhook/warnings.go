@@ -146,6 +146,22 @@ func (m *mutation) checkUser() {
 	}
 }
 
+// checkOrder warns of init containers that run before the proxy, or before what
+// leads them to it; the latter are answered by the node.
+func (m *mutation) checkOrder() {
+	for i, c := range m.inits {
+		if c.name == proxyInitName || c.name == proxyName {
+			continue
+		}
+		after := func(o container) bool { return o.name == proxyInitName }
+		if m.intercept && slices.ContainsFunc(m.inits[i:], after) {
+			m.warn("init container %q runs before %s: it is not redirected from 169.254.169.254", c.name, proxyInitName)
+		} else if !m.config.nativeSidecars() {
+			m.warn("Kubernetes before 1.32: init container %q runs before the proxy, and gets no token from it", c.name)
+		}
+	}
+}
+
 // A place is where an annotation counts.
 type place string
 

@@ -69,6 +69,10 @@ func TestWarnings(t *testing.T) {
 		"the proxy's user": {one(annotated(inject, ""), spec(`"securityContext":{"runAsUser":1501},"containers":[{"name":"main"},{"name":"other","securityContext":{"runAsUser":1000}},{"name":"azwi-proxy"}]`)),
 			[]string{`container "main" runs as user 1501, which is the proxy's: it is not redirected from 169.254.169.254`}, nil},
 		"the proxy's user, not redirected": {one(mode(ManagedIdentity), spec(`"containers":[{"name":"main","securityContext":{"runAsUser":1501}}]`)), nil, nil},
+		"put before the redirection": {one(annotated(inject, ""), spec(`"initContainers":[{"name":"mesh"},{"name":"azwi-proxy-init"},{"name":"azwi-proxy","restartPolicy":"Always"},{"name":"first"}],"containers":[{"name":"main"}]`)),
+			[]string{`init container "mesh" runs before azwi-proxy-init: it is not redirected from 169.254.169.254`}, nil},
+		"put before the proxy": {one(annotated(inject, ""), spec(`"initContainers":[{"name":"first"}],"containers":[{"name":"main"}]`), configured(func(c *Config) { c.KubernetesVersion = "v1.31.4" })),
+			[]string{`Kubernetes before 1.32: init container "first" runs before the proxy, and gets no token from it`}, nil},
 		"proxy and token-proxy": {one(annotated(inject, "", "entente.id/mode", "token-proxy"), configured(func(c *Config) { c.TokenProxy = TokenProxyConfig{Audience: "other", Endpoint: "https://p"} })),
 			[]string{`inject-proxy-sidecar in mode token-proxy: the proxy is given a token for "other"`}, nil},
 	} {
