@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -58,6 +59,9 @@ func (m *mutation) complete(c container) {
 		lacking = slices.DeleteFunc(lacking, func(v corev1.EnvVar) bool { return v.Name == identityEndpoint || v.Name == identityHeader })
 		m.warn("container %q sets one of %s and %s: it is not given the other", c.name, identityEndpoint, identityHeader)
 	}
+	if c.has(caFileVariable) || c.has(caDataVariable) { // SDKs refuse to be given both
+		lacking = slices.DeleteFunc(lacking, func(v corev1.EnvVar) bool { return v.Name == caFileVariable || v.Name == caDataVariable })
+	}
 	appendTo(m, c.env, lacking)
 }
 
@@ -67,14 +71,14 @@ func (m *mutation) variables(isProxy, bundle bool) []corev1.EnvVar {
 	if m.mode == ManagedIdentity && !isProxy {
 		// No file and no tenant: an SDK that saw them would go to the authority by itself.
 		return []corev1.EnvVar{
-			variable(clientVariable, m.client),
+			variable(clientVariable, literal(m.client)),
 			variable(identityEndpoint, m.endpoint()),
 			variable(identityHeader, m.secret),
 		}
 	}
 	all := []corev1.EnvVar{
-		variable(clientVariable, m.client),
-		variable(tenantVariable, m.tenant),
+		variable(clientVariable, literal(m.client)),
+		variable(tenantVariable, literal(m.tenant)),
 		variable(fileVariable, path.Join(mountPath, tokenPath)),
 		variable(authorityVariable, m.config.authority()),
 	}
@@ -96,10 +100,15 @@ func (m *mutation) variables(isProxy, bundle bool) []corev1.EnvVar {
 		}
 	}
 	if isProxy {
-		all = append(all, variable(identityHeader, m.secret), variable(identitiesVariable, m.identities()))
+		all = append(all, variable(identityHeader, m.secret), variable(identitiesVariable, literal(m.identities())))
 	}
 	return all
 }
+
+// literal keeps kubelets from putting the value of another variable of the
+// container, a password perhaps, where a text of the service account has $(NAME)
+// (kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables).
+func literal(text string) string { return strings.ReplaceAll(text, "$", "$$") }
 
 func (m *mutation) endpoint() string {
 	return "http://127.0.0.1:" + strconv.Itoa(m.port) + "/msi/token"

@@ -267,6 +267,8 @@ func TestEnvironment(t *testing.T) {
 		"use-SUFFIX, not configured":                    {one(annotated("azure.workload.identity/use-identity-binding", "true")), plain, Workload},
 		"token-proxy, not configured":                   {one(mode(TokenProxy)), plain, Workload},
 		"AZURE_KUBERNETES_CA_DATA":                      {one(mode(TokenProxy), configured(proxy), configured(func(c *Config) { c.TokenProxy.CAConfigMap, c.TokenProxy.CAData = "", "PEM" })), ours("AZURE_KUBERNETES_CA_FILE", "", "AZURE_KUBERNETES_CA_DATA", "PEM"), TokenProxy},
+		"AZURE_KUBERNETES_CA_DATA, CA_FILE set":         {one(mode(TokenProxy), configured(proxy), configured(func(c *Config) { c.TokenProxy.CAConfigMap, c.TokenProxy.CAData = "", "PEM" }), spec(`"containers":[{"name":"main","env":[{"name":"AZURE_KUBERNETES_CA_FILE","value":"/mine"}]}]`)), ours("AZURE_KUBERNETES_CA_FILE", "/mine"), TokenProxy},
+		"references in annotations":                     {one(accounts("azure.workload.identity/client-id", "$(PASSWORD)", "azure.workload.identity/tenant-id", "$x$(PASSWORD)")), with("AZURE_CLIENT_ID", "$$(PASSWORD)", "AZURE_TENANT_ID", "$$x$$(PASSWORD)"), Workload},
 		"mode of the namespace":                         {one(func(s *scene) { s.namespace = map[string]string{"entente.id/mode": "adfs"} }), with("AZURE_TENANT_ID", "adfs"), ADFS},
 		"mode of the pod before its namespace's":        {one(mode(Workload), func(s *scene) { s.namespace = map[string]string{"entente.id/mode": "adfs"} }), plain, Workload},
 		"mode of the namespace before the flag":         {one(configured(func(c *Config) { c.Mode = ADFS }), func(s *scene) { s.namespace = map[string]string{"entente.id/mode": "workload"} }), plain, Workload},

@@ -63,6 +63,7 @@ func TestProxyEnvironment(t *testing.T) {
 		"map without client id":      {one(mode(ManagedIdentity), both, accounts("azure.workload.identity/client-id", "")), with("IDENTITY_HEADER", "secret", "AZURE_CLIENT_ID", "")},
 		"adfs and interception":      {one(annotated("entente.id/mode", "adfs", inject, "")), with("AZURE_TENANT_ID", "adfs")},
 		"map with what is no id":     {one(mode(ManagedIdentity), accounts("entente.id/object-id", "o", "entente.id/resource-id", "/subscriptions/my own")), with("IDENTITY_HEADER", "secret", "ENTENTE_IDENTITIES", `[{"clientId":"`+clientID+`","objectId":"o"}]`)},
+		"map with a reference":       {one(mode(ManagedIdentity), accounts("entente.id/object-id", "$(IDENTITY_HEADER)")), with("IDENTITY_HEADER", "secret", "ENTENTE_IDENTITIES", `[{"clientId":"`+clientID+`","objectId":"$$(IDENTITY_HEADER)"}]`)},
 		"map of what is no id":       {one(mode(ManagedIdentity), accounts("entente.id/object-id", "é")), with("IDENTITY_HEADER", "secret")},
 		"CA bundle": {one(mode(ManagedIdentity), configured(func(c *Config) { c.CABundle = true })),
 			with("IDENTITY_HEADER", "secret", "SSL_CERT_FILE", bundle, "REQUESTS_CA_BUNDLE", bundle, "NODE_EXTRA_CA_CERTS", bundle, "CURL_CA_BUNDLE", bundle)},
