@@ -45,7 +45,9 @@ func (s *Source) Exchange(ctx context.Context, clientID, resource string) (issue
 		return issued{}, s.judge(err)
 	}
 	source := client.Federated(s.Authority, s.TenantID, clientID, func(context.Context) (string, error) { return assertion, nil }, hc)
-	began, at := time.Now(), s.Clock()
+	// Without the monotonic reading: that clock stands while a machine sleeps, and
+	// the token's life does not.
+	began, at := time.Now(), s.Clock().Round(0)
 	token, err := source.Token(ctx, client.Scope(resource))
 	if err != nil {
 		bad := s.judge(err)

@@ -37,8 +37,8 @@ const (
 // not renewed again.
 //
 // Refusals are not remembered: a credential that is added counts at once. Where the
-// authority is overloaded or away, a client's next request is answered without
-// asking it, for the few seconds that were in the Retry-After.
+// authority is overloaded or away, the next request for the same client and resource is
+// answered without asking it, for the few seconds that were in the Retry-After.
 type Tokens struct {
 	Exchange func(ctx context.Context, clientID, resource string) (issued, *refusal)
 	Changed  func() bool      // whether the service account token has changed since the last call; nil: never

@@ -265,6 +265,21 @@ func TestWhenTheAuthorityRefuses(t *testing.T) {
 	}
 }
 
+// A machine that slept for an hour has tokens that have ended, whatever its
+// monotonic clock says.
+func TestLivesAreOfTheWallClock(t *testing.T) {
+	p := newPod(t, func(_ *Config, o *Options) { o.Clock = nil })
+	got, bad := p.source.Exchange(t.Context(), me, vault)
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	for _, at := range []time.Time{got.at, got.expires} {
+		if at != at.Round(0) {
+			t.Errorf("%v has a monotonic reading", at)
+		}
+	}
+}
+
 func TestAnAuthorityThatIsAway(t *testing.T) {
 	p := newPod(t)
 	first := p.imds("resource=" + vault).field("access_token")
