@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,10 @@ import (
 // BundleLabel, with the value "true", marks the ConfigMaps that this webhook made.
 // One without it is somebody else's and is never touched.
 const BundleLabel = "entente.id/ca-bundle"
+
+// digestAnnotation says which text a ConfigMap of ours was given, so that a
+// replica that has metadata only can tell that it is another's.
+const digestAnnotation = "entente.id/sha256"
 
 // errForeignBundle says that a namespace has a ConfigMap of our name which is not ours.
 var errForeignBundle = errors.New("there is one already, which has no label " + BundleLabel)
@@ -35,6 +40,8 @@ type distributor struct {
 	wrote  func(verb string) // told of what was written
 
 	wake chan struct{} // capacity 1
+
+	mended sync.Map // namespace → digest of the text that Ensure put there
 }
 
 func (d *distributor) poke() {
@@ -44,11 +51,12 @@ func (d *distributor) poke() {
 	}
 }
 
-// Ensure makes the ConfigMap of a namespace that has none.
+// Ensure makes the ConfigMap of a namespace that has none, and mends one that an
+// earlier installation left, for which the pod cannot wait until the leader does.
 func (d *distributor) Ensure(ctx context.Context, namespace string) error {
 	name := types.NamespacedName{Namespace: namespace, Name: BundleName}
 	if there, err := metadata(ctx, d.cached, ConfigMapKind, name); err == nil && there != nil {
-		return nil
+		return d.mend(ctx, there)
 	}
 	err := d.create(ctx, namespace)
 	if !apierrors.IsAlreadyExists(err) {
@@ -61,16 +69,39 @@ func (d *distributor) Ensure(ctx context.Context, namespace string) error {
 	if there.Labels[BundleLabel] != "true" {
 		return errForeignBundle
 	}
-	return nil
+	return d.mend(ctx, there)
+}
+
+// mend gives a ConfigMap of ours the right text if it was given another: once for
+// each text, so that two replicas that read different files for a while do not
+// write against each other with every pod.
+func (d *distributor) mend(ctx context.Context, m *metav1.PartialObjectMetadata) error {
+	right := digest(d.bundle.Text())
+	if m.Annotations[digestAnnotation] == right {
+		return nil
+	}
+	if before, ok := d.mended.Swap(m.Namespace, right); ok && before == right {
+		return nil
+	}
+	_, err := d.repair(ctx, m.Namespace, d.bundle.Text())
+	if err != nil {
+		d.mended.Delete(m.Namespace)
+	}
+	if apierrors.IsConflict(err) {
+		return nil // another replica was quicker
+	}
+	return err
 }
 
 func (d *distributor) create(ctx context.Context, namespace string) error {
+	text := d.bundle.Text()
 	err := d.live.Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: BundleName,
-			Labels: map[string]string{BundleLabel: "true", "app.kubernetes.io/managed-by": "entente-webhook"},
+			Labels:      map[string]string{BundleLabel: "true", "app.kubernetes.io/managed-by": "entente-webhook"},
+			Annotations: map[string]string{digestAnnotation: digest(text)},
 		},
-		Data: map[string]string{BundleKey: d.bundle.Text()},
+		Data: map[string]string{BundleKey: text},
 	})
 	if err == nil {
 		d.done("create", namespace)
@@ -142,10 +173,12 @@ func (d *distributor) repair(ctx context.Context, namespace, text string) (strin
 	if err := d.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: BundleName}, m); err != nil {
 		return "", client.IgnoreNotFound(err)
 	}
-	if m.Labels[BundleLabel] != "true" || len(m.Data) == 1 && m.Data[BundleKey] == text && len(m.BinaryData) == 0 || m.DeletionTimestamp != nil {
+	right := len(m.Data) == 1 && m.Data[BundleKey] == text && len(m.BinaryData) == 0 && m.Annotations[digestAnnotation] == digest(text)
+	if m.Labels[BundleLabel] != "true" || right || m.DeletionTimestamp != nil {
 		return m.ResourceVersion, nil
 	}
 	m.Data, m.BinaryData = map[string]string{BundleKey: text}, nil
+	metav1.SetMetaDataAnnotation(&m.ObjectMeta, digestAnnotation, digest(text))
 	if err := d.live.Update(ctx, m); err != nil {
 		return "", err
 	}
