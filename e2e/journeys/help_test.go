@@ -48,17 +48,23 @@ func TestHelp(t *testing.T) {
 func walkHelp(t *testing.T, bin string, found map[string]bool, command string) {
 	text := help(t, bin, command)
 	compareHelp(t, found, command, text)
+	_, text, _ = bytes.Cut(text, []byte("\nUsage:\n"))
 	section := ""
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		words := strings.Fields(lines.Text())
-		switch {
-		case !strings.HasPrefix(lines.Text(), "  "):
+		if !strings.HasPrefix(lines.Text(), "  ") {
 			section = lines.Text()
-		case section == "Available Commands:" && words[0] != "help":
-			walkHelp(t, bin, found, command+" "+words[0])
-		case section == "Additional help topics:":
+			continue
+		}
+		switch section {
+		case "", "Aliases:", "Examples:", "Flags:", "Global Flags:":
+		case "Additional help topics:":
 			topic := strings.Join(words[:len(strings.Fields(command))+1], " ")
 			compareHelp(t, found, topic, help(t, bin, topic))
+		default: // commands, by what they are for
+			if words[0] != "help" {
+				walkHelp(t, bin, found, command+" "+words[0])
+			}
 		}
 	}
 }

@@ -34,9 +34,9 @@ type azwiAuth struct {
 // azwiHelp ends the help of azwi's commands.
 const azwiHelp = `
 
-azwi's commands work on Azure with --azure-env, on the service that --data-dir, --url,
---context, --cloud or the environment of "entente env" names, else on that of the
-current context or the default data directory, and if there is none of these on
+azwi's commands work on Azure with --azure-env, on the service that --data-dir,
+--url, --context, --cloud or the environment of "entente env" names, else on that of
+the current context or the default data directory, and if there is none of these on
 Azure. Azure is asked as whoever is logged in to az, unless --auth-method says
 otherwise. A secret is best given in ENTENTE_CLIENT_SECRET.`
 

@@ -106,6 +106,9 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
 		return hint(err, "--issuer-ca FILE names the CA of the issuer; --no-check leaves this out")
 	}
+	if plain := strings.TrimRight(url, "/") + "/"; strings.HasSuffix(url, "//") {
+		return hint(err, "it ends with more than one slash: is --issuer %s meant? Where its tokens do have it so: --no-check", quote(plain))
+	}
 	if issuer.KindOf(err) == issuer.Unreachable {
 		return hint(err, "look at every letter of --issuer %s; where only the service reaches it, or has its keys by other ways: --no-check", quote(url))
 	}

@@ -89,6 +89,11 @@ func (o *trustOptions) subjectOf() (string, error) {
 		namespace, name, _ := strings.Cut(o.serviceAccount, "/")
 		subject := credential.ServiceAccountSubject(namespace, name)
 		if _, _, ok := credential.ParseServiceAccountSubject(subject); !ok {
+			for _, c := range (credential.Spec{Subject: o.serviceAccount}).Cautions() {
+				if c.Plain != "" {
+					return "", usage(hint(fmt.Errorf("--service-account %s %s", quote(o.serviceAccount), c.Detail), "it looks like --service-account %s", quote(c.Plain)))
+				}
+			}
 			return "", usage(hint(fmt.Errorf("--service-account: %q is not NAMESPACE/NAME as Kubernetes has them", o.serviceAccount), "kubectl get serviceaccounts --all-namespaces lists them; both are in lower case"))
 		}
 		return subject, nil
