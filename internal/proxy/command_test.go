@@ -165,6 +165,38 @@ func TestRunIsTheCommand(t *testing.T) {
 	}
 }
 
+// The secret does not go to an HTTP proxy.
+func TestRunBesideAnHTTPProxy(t *testing.T) {
+	for _, k := range []struct {
+		environ []string
+		want    string
+	}{
+		{nil, ""},
+		{[]string{"HTTPS_PROXY=http://p", "NO_PROXY=a"}, "a"},
+		{[]string{"HTTP_PROXY=http://p"}, "127.0.0.1"},
+		{[]string{"http_proxy=http://p", "NO_PROXY=a, b"}, "a, b,127.0.0.1"},
+		{[]string{"ALL_PROXY=socks5://p", "no_proxy=a", "NO_PROXY=b"}, "a,127.0.0.1"},
+		{[]string{"http_proxy=http://p", "no_proxy=127.0.0.1"}, "127.0.0.1"},
+		{[]string{"http_proxy=http://p", "no_proxy=*"}, "*"},
+	} {
+		got := map[string]string{}
+		for _, one := range commandEnviron(k.environ, 8000, Config{Secret: secret}) {
+			name, value, _ := strings.Cut(one, "=")
+			if _, twice := got[name]; twice {
+				t.Errorf("%q: %s is there twice", k.environ, name)
+			}
+			got[name] = value
+		}
+		except, there := got["no_proxy"]
+		if !there {
+			except = got["NO_PROXY"]
+		}
+		if except != k.want {
+			t.Errorf("%q: exceptions %q, want %q", k.environ, except, k.want)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	p := newPod(t)
 	good := p.environment()

@@ -1,15 +1,18 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -107,6 +110,7 @@ func commandEnviron(environ []string, port int, c Config) []string {
 	if c.ClientID != "" {
 		set["AZURE_CLIENT_ID"] = c.ClientID
 	}
+	maps.Copy(set, unproxied(environ))
 	var result []string
 	for _, one := range environ {
 		name, _, _ := strings.Cut(one, "=")
@@ -122,4 +126,29 @@ func commandEnviron(environ []string, port int, c Config) []string {
 		result = append(result, name+"="+value)
 	}
 	return result
+}
+
+// unproxied keeps requests to the endpoint from going to an HTTP proxy: Python's
+// clients and curl send them there, the secret with them, if 127.0.0.1 is not among
+// the exceptions. Go's never do.
+func unproxied(environ []string) map[string]string {
+	has := map[string]string{}
+	for _, one := range environ {
+		name, value, _ := strings.Cut(one, "=")
+		has[name] = value
+	}
+	if cmp.Or(has["http_proxy"], has["HTTP_PROXY"], has["all_proxy"], has["ALL_PROXY"]) == "" {
+		return nil
+	}
+	// Where there are both, the lower case counts.
+	except := cmp.Or(has["no_proxy"], has["NO_PROXY"])
+	list := strings.FieldsFunc(except, func(r rune) bool { return r == ',' || r == ' ' })
+	switch {
+	case slices.Contains(list, "*") || slices.Contains(list, "127.0.0.1"):
+	case except == "":
+		except = "127.0.0.1"
+	default:
+		except += ",127.0.0.1"
+	}
+	return map[string]string{"no_proxy": except, "NO_PROXY": except}
 }

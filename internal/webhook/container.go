@@ -59,6 +59,9 @@ func (m *mutation) complete(c container) {
 		lacking = slices.DeleteFunc(lacking, func(v corev1.EnvVar) bool { return v.Name == identityEndpoint || v.Name == identityHeader })
 		m.warn("container %q sets one of %s and %s: it is not given the other", c.name, identityEndpoint, identityHeader)
 	}
+	if m.mode == ManagedIdentity && !isProxy {
+		m.checkDetour(c)
+	}
 	if c.has(caFileVariable) || c.has(caDataVariable) { // SDKs refuse to be given both
 		lacking = slices.DeleteFunc(lacking, func(v corev1.EnvVar) bool { return v.Name == caFileVariable || v.Name == caDataVariable })
 	}

@@ -162,6 +162,26 @@ func (m *mutation) checkOrder() {
 	}
 }
 
+// checkDetour warns of a container whose programs ask the endpoint by way of an
+// HTTP proxy, and send it the secret. Python's clients and curl do, Go's never.
+func (m *mutation) checkDetour(c container) {
+	set := func(names ...string) string {
+		for _, name := range names {
+			if v, _ := c.env.named(name); v.get("value").text() != "" {
+				return v.get("value").text()
+			}
+		}
+		return ""
+	}
+	if set("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY") == "" {
+		return
+	}
+	except := strings.FieldsFunc(set("no_proxy", "NO_PROXY"), func(r rune) bool { return r == ',' || r == ' ' })
+	if !slices.Contains(except, "*") && !slices.Contains(except, "127.0.0.1") {
+		m.warn("container %q has an HTTP proxy: it would be sent %s, unless NO_PROXY and no_proxy have 127.0.0.1", c.name, identityHeader)
+	}
+}
+
 // A place is where an annotation counts.
 type place string
 

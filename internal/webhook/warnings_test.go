@@ -73,6 +73,10 @@ func TestWarnings(t *testing.T) {
 			[]string{`init container "mesh" runs before azwi-proxy-init: it is not redirected from 169.254.169.254`}, nil},
 		"put before the proxy": {one(annotated(inject, ""), spec(`"initContainers":[{"name":"first"}],"containers":[{"name":"main"}]`), configured(func(c *Config) { c.KubernetesVersion = "v1.31.4" })),
 			[]string{`Kubernetes before 1.32: init container "first" runs before the proxy, and gets no token from it`}, nil},
+		"an HTTP proxy": {one(mode(ManagedIdentity), spec(`"containers":[{"name":"main","env":[{"name":"HTTP_PROXY","value":"http://p"},{"name":"NO_PROXY","value":".svc,10.0.0.1"}]}]`)),
+			[]string{`container "main" has an HTTP proxy: it would be sent IDENTITY_HEADER, unless NO_PROXY and no_proxy have 127.0.0.1`}, nil},
+		"an HTTP proxy for others":      {one(mode(ManagedIdentity), spec(`"containers":[{"name":"main","env":[{"name":"http_proxy","value":"http://p"},{"name":"NO_PROXY","value":".svc, 127.0.0.1"}]}]`)), nil, nil},
+		"an HTTP proxy and no endpoint": {one(spec(`"containers":[{"name":"main","env":[{"name":"http_proxy","value":"http://p"}]}]`)), nil, nil},
 		"proxy and token-proxy": {one(annotated(inject, "", "entente.id/mode", "token-proxy"), configured(func(c *Config) { c.TokenProxy = TokenProxyConfig{Audience: "other", Endpoint: "https://p"} })),
 			[]string{`inject-proxy-sidecar in mode token-proxy: the proxy is given a token for "other"`}, nil},
 	} {
