@@ -148,7 +148,7 @@ func TestClusterVerbs(t *testing.T) {
 	}
 	update := "cluster update-keys prod -g pets --from-cluster --kubeconfig " + kubeconfig
 	me.ends(0, update+" --dry-run", "dry run, keys of prod: added ", "--service-account-issuer="+url)
-	me.ends(0, update, "keys of prod: added ", "warning: the cluster's tokens name the issuer \""+issuer.URL()+"\"")
+	me.ends(0, update, "keys of prod: added ", "tokens of this cluster will be refused: they name the issuer "+issuer.URL()+", until its API server is started with --service-account-issuer=")
 	issuer.SetFaults(localissuer.Faults{DiscoveryIssuer: url}) // the API server is restarted with the flag
 	if again := me.ends(0, update); again.out != "keys of prod: unchanged\n" || again.stderr != "" {
 		t.Errorf("the same keys again: %+v", again)
