@@ -121,10 +121,15 @@ func (s *session) whoami(ctx context.Context) (somebody, error) {
 			return w, err
 		}
 	}
+	w.sort()
+	return w, nil
+}
+
+// sort makes two answers comparable: services list in no order.
+func (w *somebody) sort() {
 	for _, held := range [][]heldRole{w.Roles, w.Permissions} {
 		slices.SortFunc(held, func(a, b heldRole) int { return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Scope, b.Scope)) })
 	}
-	return w, nil
 }
 
 // rolesOf finds the role assignments in the subscriptions that the caller sees, and
