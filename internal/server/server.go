@@ -273,7 +273,7 @@ func (s *Service) record(ctx context.Context, o exchange.Outcome, code int, err 
 	}
 	note(ctx, slog.Int("code", code))
 	for _, a := range []slog.Attr{
-		slog.String("reason", reason), slog.String("tenant", o.Tenant.ID), slog.String("client", o.Client.ClientID), slog.String("method", o.Method),
+		slog.String("reason", reason), slog.String("tenant", o.Tenant.ID), slog.String("client", o.Client.ClientID), slog.String("authentication", o.Method),
 		slog.String("issuer", clip(o.Assertion.Issuer)), slog.String("subject", clip(o.Assertion.Subject)), slog.String("assertion", o.Assertion.SHA256),
 		slog.String("credential", o.CredentialID), slog.String("resource", clip(o.Resource)), slog.String("uti", o.TokenID),
 	} {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/strictjson"
 )
 
 // Admin is what admin.json of a data directory says.
@@ -68,6 +69,12 @@ func Serve(t testing.TB, dir string, args ...string) *Service {
 	}()
 	t.Cleanup(func() {
 		s.Stop()
+		for line := range strings.Lines(s.Log()) {
+			if err := strictjson.Check([]byte(line)); err != nil && json.Valid([]byte(line)) {
+				t.Errorf("readers of the log disagree on a line of it: %v\n%s", err, line)
+				break
+			}
+		}
 		if t.Failed() {
 			t.Logf("log of the service:\n%s", s.Log())
 		}
