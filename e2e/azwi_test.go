@@ -504,7 +504,24 @@ type between struct {
 	*httptest.Server
 	kubeconfig string
 	caFile     string
-	stop       func(r *http.Request) (answer bool) // nil: nothing is stopped
+
+	mu   sync.Mutex                          // one request at a time
+	stop func(r *http.Request) (answer bool) // nil: nothing is stopped
+}
+
+// run runs a command whose requests stop is asked about, with its process.
+func (b *between) run(cmd *exec.Cmd, stop func(*os.Process, *http.Request) bool) error {
+	b.mu.Lock()
+	err := cmd.Start()
+	b.stop = func(r *http.Request) bool { return stop(cmd.Process, r) }
+	b.mu.Unlock()
+	if err == nil {
+		err = cmd.Wait()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop = nil
+	return err
 }
 
 func newBetween(t *testing.T, s *service, c *controlplane.Cluster) *between {
@@ -531,10 +548,9 @@ func newBetween(t *testing.T, s *service, c *controlplane.Cluster) *between {
 			r.SetURL(to)
 		},
 	}
-	var mu sync.Mutex
 	b.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if strings.HasSuffix(r.URL.Path, "/token") { // for a service under another name
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
@@ -594,17 +610,15 @@ func TestAzwiResumes(t *testing.T) {
 				cmd := me.command(strings.Fields(line)...)
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
-				b.stop = func(r *http.Request) bool {
+				err := b.run(cmd, func(p *os.Process, r *http.Request) bool {
 					if !writes[phase].MatchString(r.URL.Path) {
 						return false
 					}
 					if how != "refused" {
-						cmd.Process.Kill()
+						p.Kill()
 					}
 					return how != "killed after"
-				}
-				err := cmd.Run()
-				b.stop = nil
+				})
 				if err == nil {
 					t.Errorf("%s: it ends well", what)
 				}

@@ -46,7 +46,7 @@ func TestRedirect(t *testing.T) {
 
 	// What a pod has: loopback, an address, and a way to the metadata address.
 	for _, line := range []string{
-		"link set lo up", "link add eth0 type dummy", "address add 10.11.12.13/24 dev eth0", "link set eth0 up", "route add default via 10.11.12.1",
+		"link set lo up", "link add eth0 type veth peer name eth1", "link set eth1 up", "address add 10.11.12.13/24 dev eth0", "link set eth0 up", "route add default via 10.11.12.1",
 	} {
 		if out, err := exec.CommandContext(t.Context(), "ip", strings.Fields(line)...).CombinedOutput(); err != nil {
 			if os.Getenv("CI") == "true" {
