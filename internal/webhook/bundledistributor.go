@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -22,6 +23,21 @@ const BundleLabel = "entente.id/ca-bundle"
 // digestAnnotation says which text a ConfigMap of ours was given, so that a
 // replica that has metadata only can tell that it is another's.
 const digestAnnotation = "entente.id/sha256"
+
+// ownerAnnotation says which installation keeps a ConfigMap of ours current. Two of
+// them that have other CAs, or the roots of other versions, would write against
+// each other for ever; so it is the one that last admitted a pod there.
+const ownerAnnotation = "entente.id/installation"
+
+// What a leader may write at once, and then in a second: API servers keep every
+// version of a ConfigMap for five minutes, and a bundle has 200 KiB.
+const (
+	bundleBurst = 50
+	bundleRate  = 5
+)
+
+// errImmutableBundle says that somebody has made a ConfigMap of ours unchangeable.
+var errImmutableBundle = errors.New("it is immutable: delete it, and it is made anew")
 
 // errForeignBundle says that a namespace has a ConfigMap of our name which is not ours.
 var errForeignBundle = errors.New("there is one already, which has no label " + BundleLabel)
@@ -37,6 +53,7 @@ type distributor struct {
 	cached client.Reader // metadata of our ConfigMaps
 	live   client.Client
 	log    *slog.Logger
+	owner  string            // this installation
 	wrote  func(verb string) // told of what was written
 
 	wake chan struct{} // capacity 1
@@ -77,13 +94,13 @@ func (d *distributor) Ensure(ctx context.Context, namespace string) error {
 // write against each other with every pod.
 func (d *distributor) mend(ctx context.Context, m *metav1.PartialObjectMetadata) error {
 	right := digest(d.bundle.Text())
-	if m.Annotations[digestAnnotation] == right {
+	if m.Annotations[digestAnnotation] == right && m.Annotations[ownerAnnotation] == d.owner {
 		return nil
 	}
 	if before, ok := d.mended.Swap(m.Namespace, right); ok && before == right {
 		return nil
 	}
-	_, err := d.repair(ctx, m.Namespace, d.bundle.Text())
+	_, err := d.repair(ctx, m.Namespace, d.bundle.Text(), true)
 	if err != nil {
 		d.mended.Delete(m.Namespace)
 	}
@@ -99,7 +116,7 @@ func (d *distributor) create(ctx context.Context, namespace string) error {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: BundleName,
 			Labels:      map[string]string{BundleLabel: "true", "app.kubernetes.io/managed-by": "entente-webhook"},
-			Annotations: map[string]string{digestAnnotation: digest(text)},
+			Annotations: map[string]string{digestAnnotation: digest(text), ownerAnnotation: d.owner},
 		},
 		Data: map[string]string{BundleKey: text},
 	})
@@ -112,6 +129,7 @@ func (d *distributor) create(ctx context.Context, namespace string) error {
 // Lead keeps the ConfigMaps current until ctx ends.
 func (d *distributor) Lead(ctx context.Context) {
 	good := map[string]string{} // namespace → resource version that had this text
+	pace := flowcontrol.NewTokenBucketRateLimiter(bundleRate, bundleBurst)
 	text := ""
 	for {
 		if now := d.bundle.Text(); now != text {
@@ -119,7 +137,7 @@ func (d *distributor) Lead(ctx context.Context) {
 			text = now
 		}
 		again := 10 * time.Minute
-		if err := d.sync(ctx, text, good); err != nil && ctx.Err() == nil {
+		if err := d.sync(ctx, text, good, pace); err != nil && ctx.Err() == nil {
 			d.log.Warn("keep the CA bundles current", "error", err)
 			again = 5 * time.Second
 		}
@@ -133,20 +151,33 @@ func (d *distributor) Lead(ctx context.Context) {
 }
 
 // sync looks at what the cache has, and reads only what has changed since it was good.
-func (d *distributor) sync(ctx context.Context, text string, good map[string]string) error {
+func (d *distributor) sync(ctx context.Context, text string, good map[string]string, pace flowcontrol.RateLimiter) error {
 	var failed []error
 	list := new(metav1.PartialObjectMetadataList)
 	list.SetGroupVersionKind(ConfigMapKind.GroupVersion().WithKind("ConfigMapList"))
 	if err := d.cached.List(ctx, list); err != nil {
 		return err
 	}
-	there := map[string]bool{}
+	there, right := map[string]bool{}, digest(text)
 	for _, m := range list.Items {
 		there[m.Namespace] = true
 		if good[m.Namespace] == m.ResourceVersion {
 			continue
 		}
-		version, err := d.repair(ctx, m.Namespace, text)
+		if owner := m.Annotations[ownerAnnotation]; owner != "" && owner != d.owner {
+			good[m.Namespace] = m.ResourceVersion
+			continue
+		}
+		if m.Annotations[digestAnnotation] != right {
+			if err := pace.Wait(ctx); err != nil {
+				return err
+			}
+		}
+		version, err := d.repair(ctx, m.Namespace, text, false)
+		if errors.Is(err, errImmutableBundle) {
+			d.log.Warn("CA bundle", "namespace", m.Namespace, "error", err)
+			version, err = m.ResourceVersion, nil // until it is another
+		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("namespace %q: %w", m.Namespace, err))
 			continue
@@ -167,18 +198,24 @@ func (d *distributor) sync(ctx context.Context, text string, good map[string]str
 }
 
 // repair reads a ConfigMap, puts the right text into it if it is ours, and
-// returns its resource version.
-func (d *distributor) repair(ctx context.Context, namespace, text string) (string, error) {
+// returns its resource version. One of another installation is only taken over
+// when it is to be adopted.
+func (d *distributor) repair(ctx context.Context, namespace, text string, adopt bool) (string, error) {
 	m := new(corev1.ConfigMap)
 	if err := d.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: BundleName}, m); err != nil {
 		return "", client.IgnoreNotFound(err)
 	}
-	right := len(m.Data) == 1 && m.Data[BundleKey] == text && len(m.BinaryData) == 0 && m.Annotations[digestAnnotation] == digest(text)
-	if m.Labels[BundleLabel] != "true" || right || m.DeletionTimestamp != nil {
+	owner := m.Annotations[ownerAnnotation]
+	right := owner == d.owner && len(m.Data) == 1 && m.Data[BundleKey] == text && len(m.BinaryData) == 0 && m.Annotations[digestAnnotation] == digest(text)
+	if m.Labels[BundleLabel] != "true" || right || m.DeletionTimestamp != nil || owner != d.owner && owner != "" && !adopt {
 		return m.ResourceVersion, nil
+	}
+	if m.Immutable != nil && *m.Immutable {
+		return "", errImmutableBundle
 	}
 	m.Data, m.BinaryData = map[string]string{BundleKey: text}, nil
 	metav1.SetMetaDataAnnotation(&m.ObjectMeta, digestAnnotation, digest(text))
+	metav1.SetMetaDataAnnotation(&m.ObjectMeta, ownerAnnotation, d.owner)
 	if err := d.live.Update(ctx, m); err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
@@ -75,6 +76,64 @@ func TestEnsureMendsWhatAnEarlierInstallationLeft(t *testing.T) {
 	d.cached = none{} // where the cache holds only what has our label
 	if err := d.Ensure(t.Context(), "foreign"); !errors.Is(err, errForeignBundle) || read("foreign").Data[BundleKey] == renewed {
 		t.Errorf("%q, %v", read("foreign").Data, err)
+	}
+}
+
+// Two installations that have other texts do not write against each other for
+// ever: a bundle is of the one that last admitted a pod in its namespace.
+func TestTwoInstallationsShareACluster(t *testing.T) {
+	immutable := true
+	api := fake.NewClientBuilder().WithObjects(
+		&corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "fixed", Name: BundleName, Labels: map[string]string{BundleLabel: "true"}}, Immutable: &immutable,
+			Data: map[string]string{BundleKey: "fixed"},
+		},
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "left", Name: BundleName, Labels: map[string]string{BundleLabel: "true"}}},
+	).Build()
+	writes := 0
+	installation := func(name string) *distributor {
+		b := &certificateBundle{}
+		text := "of " + name
+		b.text.Store(&text)
+		return &distributor{bundle: b, cached: api, live: api, log: slog.New(slog.DiscardHandler), owner: name, wrote: func(string) { writes++ }}
+	}
+	a, b := installation("a"), installation("b")
+	pace := flowcontrol.NewFakeAlwaysRateLimiter()
+	synced := func() {
+		t.Helper()
+		for _, d := range []*distributor{a, b, a, b, a, b} {
+			if err := d.sync(t.Context(), d.bundle.Text(), map[string]string{}, pace); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	has := func(namespace, want string) {
+		t.Helper()
+		m := new(corev1.ConfigMap)
+		if err := api.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: BundleName}, m); err != nil || m.Data[BundleKey] != want {
+			t.Errorf("%s: %q, %v", namespace, m.Data, err)
+		}
+	}
+	if err := a.Ensure(t.Context(), "shared"); err != nil {
+		t.Fatal(err)
+	}
+	synced()
+	has("shared", "of a")
+	has("left", "of a")
+	has("fixed", "fixed")
+	if writes != 2 {
+		t.Errorf("%d writes, want one of each", writes)
+	}
+	if err := b.Ensure(t.Context(), "shared"); err != nil {
+		t.Fatal(err)
+	}
+	synced()
+	has("shared", "of b")
+	if writes != 3 {
+		t.Errorf("%d writes, want one more", writes)
+	}
+	if err := a.Ensure(t.Context(), "fixed"); !errors.Is(err, errImmutableBundle) {
+		t.Errorf("an immutable one: %v", err)
 	}
 }
 
