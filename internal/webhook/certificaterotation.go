@@ -29,18 +29,21 @@ const DefaultCertificateOverlap = 5 * time.Minute
 // it needs in the webhook configuration. Every replica runs one and none leads:
 // each does the next step when it is due, and the API server lets one of them
 // through. A step is due when this replica itself has seen the one before it
-// for the overlap, so clocks need not agree.
+// for the overlap, so clocks need not agree; and whether a certificate is valid
+// is said by the calendar of the API server, which is who has to find it so.
 type rotation struct {
 	client                           client.Client // that asks the API server, and no cache
 	namespace, secret, configuration string
 	service                          string
 	lifetime, overlap                time.Duration
-	clock                            func() time.Time
+	clock                            func() time.Time // for how long something has been so
+	calendar                         func() time.Time // nil = clock
 	log                              *slog.Logger
 	turned                           func(phase string) // told of steps that this replica did
 
 	wake    chan struct{} // capacity 1: the Secret or the configuration has changed
 	serving atomic.Pointer[tls.Certificate]
+	current *pair // the same, of the loop that steps
 
 	held since // that the configuration has had the right caBundle
 	seen since // that the Secret has been as it is
@@ -71,6 +74,14 @@ func (r *rotation) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error
 		return c, nil
 	}
 	return nil, errEmptySecret
+}
+
+// today is for what is valid from and until.
+func (r *rotation) today() time.Time {
+	if r.calendar != nil {
+		return r.calendar()
+	}
+	return r.clock()
 }
 
 // poke makes a step happen soon.
@@ -157,8 +168,8 @@ func (r *rotation) advance(ctx context.Context, configuration *admissionregistra
 			next.previous = nil
 		}
 	default:
-		if left = r.overlap; asked || s.serving.due(now) {
-			p, err := newPair(serviceNames(r.service, r.namespace), now, r.lifetime)
+		if left = r.overlap; asked || s.serving.due(r.today()) {
+			p, err := newPair(serviceNames(r.service, r.namespace), r.today(), r.lifetime)
 			if err != nil {
 				return 0, err
 			}
@@ -191,7 +202,7 @@ func (r *rotation) update(ctx context.Context, secret *corev1.Secret, s certific
 }
 
 // readSecret reads the Secret. It makes or fills it where there is nothing that
-// a server could use: then nothing works that could be disturbed.
+// a server could use.
 func (r *rotation) readSecret(ctx context.Context) (*corev1.Secret, certificateState, error) {
 	names := serviceNames(r.service, r.namespace)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: r.secret}}
@@ -201,7 +212,7 @@ func (r *rotation) readSecret(ctx context.Context) (*corev1.Secret, certificateS
 		return nil, certificateState{}, fmt.Errorf("read secret %q: %w", r.secret, err)
 	}
 	if !absent {
-		s, err := readState(secret, names, r.clock())
+		s, err := readState(secret, names, r.today())
 		if err == nil {
 			return secret, s, nil
 		}
@@ -209,11 +220,18 @@ func (r *rotation) readSecret(ctx context.Context) (*corev1.Secret, certificateS
 			r.log.Warn("the serving certificate cannot be used, and is made anew", "error", err)
 		}
 	}
-	p, err := newPair(names, r.clock(), r.lifetime)
+	p, err := newPair(names, r.today(), r.lifetime)
 	if err != nil {
 		return nil, certificateState{}, err
 	}
 	s := certificateState{serving: p}
+	// What this replica serves is still trusted, whatever became of the Secret:
+	// the new one is announced as in any rotation.
+	if c := r.current; c != nil {
+		if c, err := readPair(c.authority, c.certificate, c.key, names[:1], r.today()); err == nil {
+			s = certificateState{serving: c, next: p}
+		}
+	}
 	s.write(secret)
 	if absent {
 		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: r.secret}, Data: secret.Data, Type: corev1.SecretTypeOpaque}
@@ -224,7 +242,7 @@ func (r *rotation) readSecret(ctx context.Context) (*corev1.Secret, certificateS
 	if err != nil {
 		return nil, certificateState{}, err
 	}
-	r.log.Info("serving certificate", "phase", "made", "secret", r.secret, "not_after", p.parsed.Leaf.NotAfter)
+	r.log.Info("serving certificate", "phase", "made", "secret", r.secret, "not_after", s.serving.parsed.Leaf.NotAfter)
 	return secret, s, nil
 }
 
@@ -285,6 +303,7 @@ func webhooksOf(c *admissionregistrationv1.MutatingWebhookConfiguration, namespa
 
 // serve makes a pair the one that handshakes get from now on.
 func (r *rotation) serve(p *pair) {
+	r.current = p
 	if old := r.serving.Load(); old == nil || !bytes.Equal(old.Certificate[0], p.parsed.Certificate[0]) {
 		r.serving.Store(p.parsed)
 		r.log.Info("serving with certificate", "serial", p.parsed.Leaf.SerialNumber.Text(16), "not_after", p.parsed.Leaf.NotAfter)
@@ -313,7 +332,7 @@ func (r *rotation) ready(context.Context) (trusted []byte, err error) {
 	switch {
 	case c == nil:
 		return nil, cmp.Or(r.problem, errEmptySecret)
-	case now.After(c.Leaf.NotAfter):
+	case r.today().After(c.Leaf.NotAfter):
 		return nil, fmt.Errorf("the serving certificate has expired at %s", c.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	case r.wrong:
 		return nil, r.problem

@@ -217,14 +217,49 @@ func TestRotation(t *testing.T) {
 		t.Error("the certificate is the expired one")
 	}
 
-	// And so is one that cannot be used.
+	// Who breaks or deletes the Secret disturbs nobody: what is served is still
+	// trusted, and a new certificate is announced.
+	for _, what := range []string{"broken", "deleted"} {
+		var err error
+		_, secret = w.state()
+		if what == "broken" {
+			secret.Data[keyKey] = []byte("broken")
+			err = w.client.Update(t.Context(), secret)
+		} else {
+			err = w.client.Delete(t.Context(), secret)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.step(w.b, w.a)
+		if s := w.is("announced", w.a, w.b); !bytes.Equal(s.serving.certificate, third.serving.certificate) {
+			t.Errorf("%s: another certificate is served at once", what)
+		}
+	}
+	// Where nobody serves, there is nothing to go on with.
 	_, secret = w.state()
-	secret.Data[keyKey] = []byte("broken")
-	if err := w.client.Update(t.Context(), secret); err != nil {
+	if err := w.client.Delete(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
+	w.a, w.b = w.replica(), w.replica()
 	w.step(w.b, w.a)
 	w.is("stable", w.a, w.b)
+}
+
+// The clock of a node may be wrong by months: what is valid is said by the API server's.
+func TestAReplicaWithAWrongClock(t *testing.T) {
+	w := newWalk(t)
+	w.b.calendar = w.clock.Now
+	for _, wrong := range []time.Duration{70 * 24 * time.Hour, 300 * 24 * time.Hour, -70 * 24 * time.Hour} {
+		w.b.clock = func() time.Time { return w.clock.Now().Add(wrong) }
+		w.step(w.a, w.b, w.a)
+		first := w.is("stable", w.a)
+		w.clock.Advance(time.Second)
+		w.step(w.b, w.a)
+		if s := w.is("stable", w.a, w.b); !bytes.Equal(s.serving.certificate, first.serving.certificate) {
+			t.Errorf("%s: the certificate was replaced", wrong)
+		}
+	}
 }
 
 // A replica that is behind does not put back what another replica has replaced.

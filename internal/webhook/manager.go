@@ -97,7 +97,9 @@ func (s Settings) complete() Settings {
 type Service struct {
 	Settings
 	manager     manager.Manager
+	calendar    *apiCalendar
 	live        client.Client // asks the API server
+	pods        client.Reader // the same, for the sweeper: answers of any size are cut short
 	events      *events
 	metrics     *metrics
 	certs       certificates
@@ -105,6 +107,8 @@ type Service struct {
 	identity    string       // of this replica
 
 	admission, health, metricsPage net.Listener
+
+	leading context.Context // ends when the replica is told to end, before it has drained
 
 	synced   atomic.Bool
 	draining atomic.Pointer[time.Time] // since when
@@ -114,6 +118,8 @@ type Service struct {
 // Open puts a replica together. It asks the cluster for its version, and nothing else.
 func Open(ctx context.Context, settings Settings) (s *Service, err error) {
 	s = &Service{Settings: settings.complete()}
+	s.calendar = &apiCalendar{clock: s.Clock}
+	s.REST.Wrap(s.calendar.wrap)
 	if err := s.Config.Validate(); err != nil {
 		return nil, err
 	}
@@ -140,6 +146,11 @@ func Open(ctx context.Context, settings Settings) (s *Service, err error) {
 		return nil, err
 	}
 	if s.live, err = client.New(s.REST, client.Options{Scheme: scheme, Mapper: s.manager.GetRESTMapper()}); err != nil {
+		return nil, err
+	}
+	few := rest.CopyConfig(s.REST)
+	few.Wrap(bounded(sweepMost))
+	if s.pods, err = client.New(few, client.Options{Scheme: scheme, Mapper: s.manager.GetRESTMapper()}); err != nil {
 		return nil, err
 	}
 	if s.events, err = newEvents(s.REST, scheme, s.manager.GetCache(), s.identity); err != nil {
@@ -183,12 +194,12 @@ func (s *Service) parts() error {
 		if err != nil {
 			return err
 		}
-		files.live, files.clock, files.namespace, files.service, files.configuration = s.live, s.Clock, s.Namespace, s.Service, s.Configuration
+		files.live, files.clock, files.namespace, files.service, files.configuration = s.live, s.calendar.now, s.Namespace, s.Service, s.Configuration
 		s.certs = files
 	} else {
 		r := &rotation{
 			client: s.live, namespace: s.Namespace, secret: s.Secret, configuration: s.Configuration, service: s.Service,
-			lifetime: s.CertificateLifetime, overlap: s.CertificateOverlap, clock: s.Clock, log: s.Log, wake: make(chan struct{}, 1),
+			lifetime: s.CertificateLifetime, overlap: s.CertificateOverlap, clock: s.Clock, calendar: s.calendar.now, log: s.Log, wake: make(chan struct{}, 1),
 			turned: func(phase string) { s.metrics.steps.WithLabelValues(phase).Inc() },
 		}
 		s.certs = r
@@ -204,7 +215,7 @@ func (s *Service) parts() error {
 			return fmt.Errorf("--ca-file: %w", err)
 		}
 		d := &distributor{
-			bundle: b, cached: s.manager.GetCache(), live: s.live, log: s.Log, wake: make(chan struct{}, 1),
+			bundle: b, cached: s.manager.GetCache(), live: s.live, log: s.Log, wake: make(chan struct{}, 1), owner: s.Namespace + "/" + s.Service,
 			wrote: func(verb string) { s.metrics.bundles.WithLabelValues(verb).Inc() },
 		}
 		b.log, b.changed, s.distributor = s.Log, d.poke, d
@@ -215,10 +226,11 @@ func (s *Service) parts() error {
 			return err
 		}
 	}
-	for _, kind := range []kind{AccountKind, NamespaceKind} {
-		if err := s.onChange(kind, nil); err != nil {
-			return err
-		}
+	if err := s.onChange(AccountKind, nil); err != nil {
+		return err
+	}
+	if err := s.onGone(NamespaceKind, s.forget); err != nil {
+		return err
 	}
 	for _, start := range []everywhere{s.certs.Start, s.events.Start, s.watchReadiness, s.lead} {
 		if err := s.manager.Add(start); err != nil {
@@ -226,6 +238,14 @@ func (s *Service) parts() error {
 		}
 	}
 	return nil
+}
+
+// forget drops what is kept of a namespace: some clusters make and delete them all day.
+func (s *Service) forget(namespace string) {
+	s.metrics.mutation.DeleteLabelValues(namespace)
+	if s.distributor != nil {
+		s.distributor.mended.Delete(namespace)
+	}
 }
 
 // everywhere is a part that runs in every replica once the caches are filled.
@@ -333,6 +353,7 @@ func (s *Service) Addresses() (admission, health, metrics string) {
 // for as long as Drain before it ends what is under way.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.close()
+	s.leading = ctx
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	stop := context.AfterFunc(ctx, func() {

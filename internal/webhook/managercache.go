@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -48,8 +50,14 @@ func (s *Service) cacheOptions() cache.Options {
 	}
 }
 
+// keptValue bounds an annotation in a cache. Nothing that means something is as long.
+const keptValue = 1 << 10
+
 // strip leaves of an object's metadata what is ever asked for: of 5,000 service
-// accounts everything else would be most of the memory.
+// accounts everything else would be most of the memory. Whoever may make service
+// accounts decides what their annotations are, up to 256 KiB of each: of one that
+// means nothing only the name is kept, of a value too long to mean something the
+// beginning, which means nothing either.
 func strip(object any) (any, error) {
 	m, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
@@ -58,13 +66,27 @@ func strip(object any) (any, error) {
 	kept := &metav1.PartialObjectMetadata{TypeMeta: m.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
 	}}
-	for name, value := range m.Annotations {
-		if strings.HasPrefix(name, prefix) || strings.HasPrefix(name, ownPrefix) {
-			if kept.Annotations == nil {
-				kept.Annotations = map[string]string{}
-			}
-			kept.Annotations[name] = value
+	unknown := 0
+	for _, name := range slices.Sorted(maps.Keys(m.Annotations)) {
+		if !strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, ownPrefix) {
+			continue
 		}
+		value := m.Annotations[name]
+		switch _, known := places[name]; {
+		case known || name == digestAnnotation || name == ownerAnnotation:
+			if len(value) > keptValue {
+				value = strings.Clone(value[:keptValue])
+			}
+		case unknown == maxWarnings || !resembles(name):
+			continue
+		default: // is warned of
+			unknown++
+			value = ""
+		}
+		if kept.Annotations == nil {
+			kept.Annotations = map[string]string{}
+		}
+		kept.Annotations[name] = value
 	}
 	return kept, nil
 }
@@ -81,6 +103,20 @@ func (s *Service) onChange(k kind, f func()) error {
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { f() }, UpdateFunc: func(any, any) { f() }, DeleteFunc: func(any) { f() },
 	})
+	return err
+}
+
+// onGone has a kind watched, and f called with the name of one that is deleted.
+func (s *Service) onGone(k kind, f func(name string)) error {
+	informer, err := s.manager.GetCache().GetInformer(context.Background(), metadataOf(k), cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", k.Kind, err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
+		if name, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(object); err == nil {
+			f(name)
+		}
+	}})
 	return err
 }
 

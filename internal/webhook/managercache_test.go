@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,6 +31,23 @@ func TestStrip(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+	// An account may be as large as its author likes; what is kept of it may not.
+	account.Annotations = map[string]string{"azure.workload.identity/client-id": strings.Repeat("c", 100<<10)}
+	for n := range 1000 {
+		account.Annotations[fmt.Sprintf("azure.workload.identity/%d", n)] = "0123456789"
+	}
+	got, err = strip(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, kept := 0, got.(*metav1.PartialObjectMetadata).Annotations
+	for name, value := range kept {
+		size += len(name) + len(value)
+	}
+	if len(kept) != 1+maxWarnings || size > 4<<10 || len(kept["azure.workload.identity/client-id"]) != keptValue {
+		t.Errorf("%d annotations of %d bytes are kept", len(kept), size)
+	}
+
 	gone := cache.DeletedFinalStateUnknown{Key: "pets/cat", Obj: account}
 	if got, err := strip(gone); err != nil || !cmp.Equal(got, gone) {
 		t.Errorf("a tombstone became %v, %v", got, err)

@@ -16,8 +16,13 @@ const LeaseName = "entente-webhook"
 
 // lead does what only one replica is to do, as long as it is this one. A
 // controller-runtime manager that loses its lease ends the process; this one
-// goes on admitting pods, which needs no leader, and tries again.
+// goes on admitting pods, which needs no leader, and tries again. Who is told to
+// end gives the lease up at once: while it drains it may lose the right to, for
+// instance because it has been uninstalled, and nobody could lead until it ran out.
 func (s *Service) lead(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.leading, cancel)()
 	core, err := coordinationv1.NewForConfig(s.REST)
 	if err != nil {
 		return err
@@ -57,7 +62,7 @@ func (s *Service) tasks(ctx context.Context) {
 		running.Go(func() { s.distributor.Lead(ctx) })
 	}
 	if s.SweepInterval > 0 {
-		w := &sweeper{live: s.live, every: s.SweepInterval, events: s.events, log: s.Log, metrics: s.metrics}
+		w := &sweeper{live: s.pods, every: s.SweepInterval, events: s.events, log: s.Log, metrics: s.metrics}
 		running.Go(func() { w.Lead(ctx) })
 	}
 	running.Wait()

@@ -2,8 +2,11 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -22,8 +26,9 @@ const DefaultSweepInterval = time.Minute
 const ReasonNotMutated = "PodNotMutated"
 
 const (
-	sweepPage = 500 // objects of one answer
-	sweepFew  = 20  // unknown pods of a namespace that are read one by one
+	sweepPage = 500     // objects of one answer
+	sweepMost = 8 << 20 // bytes of it; else there are fewer objects in the next
+	sweepFew  = 20      // unknown pods of a namespace that are read one by one
 )
 
 // A sweeper finds pods that carry the label and were created without the
@@ -179,19 +184,60 @@ func mutated(p *corev1.Pod) bool {
 const legacyVolume = "azure-identity-token"
 
 // pages lists labelled pods that have not ended, page by page, and calls each
-// for what is in the list then.
+// for what is in the list then. A pod may have more than a megabyte: of
+// such ones a page has few, for this process has not much memory.
 func (s *sweeper) pages(ctx context.Context, list client.ObjectList, each func(), more ...client.ListOption) error {
 	running := client.MatchingFieldsSelector{Selector: fields.AndSelectors(
 		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)), fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
 	)}
+	limit := int64(sweepPage)
 	for token := ""; ; {
-		options := append([]client.ListOption{running, client.MatchingLabels{Label: "true"}, client.Limit(sweepPage), client.Continue(token)}, more...)
-		if err := s.live.List(ctx, list, options...); err != nil {
+		options := append([]client.ListOption{running, client.MatchingLabels{Label: "true"}, client.Limit(limit), client.Continue(token)}, more...)
+		err := s.live.List(ctx, list, options...)
+		if errors.Is(err, errTooLarge) && limit > 1 {
+			limit /= 2
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("list pods: %w", err)
 		}
+		limit = min(2*limit, sweepPage)
 		each()
 		if token = list.GetContinue(); token == "" {
 			return nil
 		}
 	}
+}
+
+// errTooLarge says that an answer of the API server was not read to its end.
+var errTooLarge = errors.New("the answer is too large")
+
+// bounded has answers of the API server end with errTooLarge after some bytes.
+func bounded(most int64) transport.WrapperFunc {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil {
+				resp.Body = &boundedBody{resp.Body, most}
+			}
+			return resp, err
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errTooLarge
+	}
+	return n, err
 }

@@ -1,10 +1,69 @@
 package webhook
 
 import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
+
+// Whoever may create pods may create hundreds of a megabyte each. They are all
+// looked at, and never all of them at once.
+func TestSweepingLargePodsTakesLittleMemory(t *testing.T) {
+	const pods, each = 60, 256 << 10
+	annotations := map[string]string{"large": strings.Repeat("x", each)}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+		list := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
+		if strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList") {
+			list.TypeMeta = metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}
+		}
+		for n := from; n < min(from+limit, pods); n++ {
+			list.Items = append(list.Items, corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+				Namespace: "pets", Name: fmt.Sprint("p", n), UID: types.UID(fmt.Sprint(n)), Labels: map[string]string{Label: "true"}, Annotations: annotations,
+			}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{{Name: fileVariable}}}}}})
+		}
+		if from+limit < pods {
+			list.Continue = strconv.Itoa(from + limit)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		text, err := json.Marshal(list)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Write(text) // which the sweeper may not read to the end
+	}))
+	t.Cleanup(api.Close)
+	config := &rest.Config{Host: api.URL}
+	config.Wrap(bounded(8 * each))
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	live, err := client.New(config, client.Options{Mapper: mapper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sweeper{live: live, log: slog.New(slog.DiscardHandler), metrics: newMetrics("", func() time.Time { return time.Time{} })}
+	known := map[types.UID]labelled{}
+	if err := s.sweep(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	if len(known) != pods {
+		t.Errorf("%d pods were looked at", len(known))
+	}
+}
 
 func TestMutated(t *testing.T) {
 	projected := func(name string) []corev1.Volume {
