@@ -326,6 +326,7 @@ func (s *Service) admissionHandler(h *Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	loud = withRoom(loud, s.Log)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+Path, func(w http.ResponseWriter, r *http.Request) {
 		if s.self.is(r) {
