@@ -11,6 +11,7 @@ import (
 // Manifests have service accounts and their pods side by side: a pod that is
 // created in the moment after its account finds it, in a new namespace, too.
 func TestAccountsAsYoungAsTheirPods(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	i.replica(t).untilReady(t)
 	i.replica(t).untilReady(t)

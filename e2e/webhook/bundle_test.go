@@ -58,6 +58,7 @@ func beginsWith(pem string) func(*corev1.ConfigMap) error {
 // The authority's CA comes to each namespace with its first pod, and is kept as
 // it should be from then on.
 func TestBundles(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	first := authorityFile(t, file)
@@ -127,6 +128,7 @@ func TestBundles(t *testing.T) {
 
 // A dry run changes nothing in the cluster: no Events, and no bundles.
 func TestDryRunsLeaveNothing(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	authorityFile(t, file)

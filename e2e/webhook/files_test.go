@@ -18,6 +18,7 @@ import (
 // the caBundle, as cert-manager does: the webhook takes what is there, waits for
 // the caBundle that fits, and makes nothing.
 func TestCertificateOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	// What another installation made will do for somebody else's.
 	maker := i.replica(t)

@@ -15,6 +15,7 @@ import (
 // again. While nobody answers no pod is admitted, and those that are have been
 // mutated, every one.
 func TestNothingIsAdmittedUnmutatedWhileReplicasAreKilled(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	replicas := []*replica{i.replica(t).untilReady(t), i.replica(t).untilReady(t)}
 	i.untilAdmitted(t)
@@ -96,6 +97,7 @@ func TestNothingIsAdmittedUnmutatedWhileReplicasAreKilled(t *testing.T) {
 // Replicas are replaced one after the other, as a rollout does, under creation
 // load: each goes on answering while its end gets about, and nobody notices.
 func TestRolloutRefusesNobody(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	old := []*replica{i.replica(t, "--drain", "2s").untilReady(t), i.replica(t, "--drain", "2s").untilReady(t)}
 	i.untilAdmitted(t)

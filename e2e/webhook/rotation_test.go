@@ -68,17 +68,29 @@ func rotations() int {
 // The serving certificate and its authority are rotated a hundred times under
 // creation load, on two replicas, and every pod is admitted.
 func TestRotationsUnderLoad(t *testing.T) {
+	t.Parallel()
+	// Half of them each on two clusters: mostly they wait, for the overlap.
+	all := rotations()
+	for n, times := range []int{all / 2, all - all/2} {
+		t.Run(fmt.Sprint("cluster ", n+1), func(t *testing.T) {
+			t.Parallel()
+			rotate(t, times)
+		})
+	}
+}
+
+func rotate(t *testing.T, times int) {
 	i := install(t)
 	var replicas []*replica
 	for range 2 {
-		replicas = append(replicas, i.replica(t, "--cert-overlap", "800ms"))
+		replicas = append(replicas, i.replica(t, "--cert-overlap", "500ms"))
 	}
 	for _, r := range replicas {
 		r.untilReady(t)
 	}
 	i.untilAdmitted(t)
-	l := i.load(t, 4)
-	for n := range rotations() {
+	l := i.load(t, 2)
+	for n := range times {
 		before := string(i.readSecret(t).Data["tls.crt"])
 		i.rotate(t)
 		eventually(t, func() error {
@@ -116,6 +128,7 @@ func (i *installation) rotate(t testing.TB) {
 
 // helm upgrade writes manifests that have no caBundle. It is back at once.
 func TestWipedConfigurationIsRepaired(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	for range 2 {
 		i.replica(t).untilReady(t)

@@ -12,11 +12,13 @@ import (
 // Two replicas that start at the same moment in a cluster that has nothing yet
 // agree on one certificate, whoever is first, with no leader.
 func TestTwoReplicasStartAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		empty bool // manifests brought a Secret without data
 	}{{"without a Secret", false}, {"with an empty Secret", true}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			i := install(t)
 			if c.empty {
 				_, err := i.admin.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret}}, metav1.CreateOptions{})
@@ -59,6 +61,7 @@ func TestTwoReplicasStartAtOnce(t *testing.T) {
 
 // A replica is not ready before there is a webhook configuration to be called by.
 func TestReadinessNeedsTheConfiguration(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	configurations := i.admin.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	if err := configurations.Delete(t.Context(), configuration, metav1.DeleteOptions{}); err != nil {
@@ -81,6 +84,7 @@ func TestReadinessNeedsTheConfiguration(t *testing.T) {
 
 // An API server that cannot stream what is there is asked for lists.
 func TestAPIServerWithoutStreams(t *testing.T) {
+	t.Parallel()
 	i := install(t, "--feature-gates=WatchList=false")
 	i.replica(t).untilReady(t)
 	i.untilAdmitted(t)

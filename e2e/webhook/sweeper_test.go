@@ -11,6 +11,7 @@ import (
 // A pod that was created while the webhook was not asked is found, and told of
 // once: by a metric, and by Events on the pod and on its service account.
 func TestSweeperFindsUnmutatedPods(t *testing.T) {
+	t.Parallel()
 	i := install(t)
 	r := i.replica(t, "--sweep-interval", "500ms").untilReady(t)
 	i.untilAdmitted(t)
