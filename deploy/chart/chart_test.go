@@ -246,6 +246,55 @@ func TestServerOnPostgreSQL(t *testing.T) {
 	}
 }
 
+// What stands in values is what programs get, whatever YAML would make of it.
+func TestWordsAreNotYAML(t *testing.T) {
+	h, _ := open(t)
+	const text = "api://a: b # c"
+	objects := render(t, h, "--values", "testdata/all.yaml",
+		"--set", "webhook.audience="+text, "--set", "agent.audience="+text, "--set", "agent.resourceGroup="+text, "--set", "server.trustedProxies={fd00::}")
+	for name, path := range map[string][]string{
+		"--audience=" + text:       {"Deployment/entente-webhook", "webhook"},
+		"--resource-group=" + text: {"Deployment/entente-agent", "agent"},
+		"--trusted-proxies=fd00::": {"StatefulSet/entente", "entente"},
+	} {
+		args, _ := at(objects[path[0]], "spec", "template", "spec", "containers", path[1], "args").([]any)
+		if !slices.Contains(args, any(name)) {
+			t.Errorf("%s is not in %v", name, args)
+		}
+	}
+	sources := at(objects["Deployment/entente-agent"], "spec", "template", "spec", "volumes", "token", "projected", "sources").([]any)
+	if got := at(sources[0], "serviceAccountToken", "audience"); got != text {
+		t.Errorf("the agent's audience is %v", got)
+	}
+	for _, name := range []string{"Deployment/entente-webhook", "Deployment/entente-agent", "StatefulSet/entente"} {
+		// A Service called entente would give ENTENTE_PORT, which is a flag's twin.
+		if at(objects[name], "spec", "template", "spec", "enableServiceLinks") != false {
+			t.Errorf("%s has the variables of services", name)
+		}
+	}
+}
+
+// The webhook may do what it does, and no more.
+func TestTheWebhookMayListPodsAndNotWatchThem(t *testing.T) {
+	h, _ := open(t)
+	for _, rule := range at(render(t, h, "--values", "testdata/azwi.yaml")["ClusterRole/entente-webhook"], "rules").([]any) {
+		if slices.Contains(at(rule, "resources").([]any), any("pods")) && slices.Contains(at(rule, "verbs").([]any), any("watch")) {
+			t.Error("it may watch pods")
+		}
+	}
+}
+
+// cert-manager writes the caBundle itself, where it is asked to.
+func TestCertificateOfCertManager(t *testing.T) {
+	h, _ := open(t)
+	objects := render(t, h, "--set", "azureTenantID=9f2c6a5e-3b1d-4c8f-8a70-5d1e2b3c4d5e", "--set", "webhook.certificate.secretName=own",
+		"--set", `mutatingWebhookAnnotations.cert-manager\.io/inject-ca-from=entente-system/webhook`)
+	hook := at(objects["MutatingWebhookConfiguration/entente-webhook"], "webhooks", "mutation.azure-workload-identity.io", "clientConfig")
+	if hook == nil || at(hook, "caBundle") != nil {
+		t.Errorf("the webhook is called by %v", hook)
+	}
+}
+
 func TestBadValues(t *testing.T) {
 	h, _ := open(t)
 	tenant := "azureTenantID=9f2c6a5e-3b1d-4c8f-8a70-5d1e2b3c4d5e"

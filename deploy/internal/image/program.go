@@ -58,7 +58,7 @@ func (b *Builder) compile(ctx context.Context, name string, p v1.Platform) ([]by
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", revision, "-ldflags", "-s -w", "-o", file, "./cmd/"+name)
 	cmd.Dir = b.Source
 	// What somebody has set by "go env -w" counts where a variable is empty.
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOEXPERIMENT=",
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off",
 		"GOOS="+p.OS, "GOARCH="+p.Architecture, "GOAMD64=v1", "GOARM64=v8.0")
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints

@@ -46,6 +46,7 @@ type spdxPackage struct {
 	Name       string          `json:"name"`
 	Version    string          `json:"versionInfo"`
 	Location   string          `json:"downloadLocation"`
+	Analyzed   bool            `json:"filesAnalyzed"` // false: there is no list of files, and no code to verify it
 	License    string          `json:"licenseDeclared,omitempty"`
 	Purpose    string          `json:"primaryPackagePurpose,omitempty"`
 	Checksums  []spdxChecksum  `json:"checksums,omitempty"`

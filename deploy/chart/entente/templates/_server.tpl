@@ -69,7 +69,7 @@ spec:
         - --issuer-url={{ . }}
         {{- end }}
         {{- range $v.hosts }}
-        - --host={{ . }}
+        - {{ printf "--host=%s" . | quote }}
         {{- end }}
         - --tls-cert=/etc/entente/tls/tls.crt
         - --tls-key=/etc/entente/tls/tls.key
@@ -88,13 +88,13 @@ spec:
         - --seed=/etc/entente/seed/seed.yaml
         {{- end }}
         {{- range compact (splitList "," (include "entente.issuerAllow" .)) }}
-        - --issuer-allow={{ . }}
+        - {{ printf "--issuer-allow=%s" . | quote }}
         {{- end }}
         {{- if $issuerCA }}
         - --issuer-ca=/etc/entente/issuer-ca/ca.crt
         {{- end }}
         {{- range $v.trustedProxies }}
-        - --trusted-proxies={{ . }}
+        - {{ printf "--trusted-proxies=%s" . | quote }}
         {{- end }}
         {{- range $v.extraArgs }}
         - {{ . | quote }}
