@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -81,6 +80,7 @@ func readPair(authority, certificate, key []byte, names []string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
+	authority = onlyCertificates(authority)
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authority) {
 		return nil, errors.New("there is no certificate of an authority")
@@ -91,7 +91,7 @@ func readPair(authority, certificate, key []byte, names []string, now time.Time)
 			return nil, err
 		}
 	}
-	return &pair{authority: withNewline(authority), certificate: certificate, key: key, parsed: &parsed}, nil
+	return &pair{authority: authority, certificate: certificate, key: key, parsed: &parsed}, nil
 }
 
 // due says whether a pair is to be replaced.
@@ -114,8 +114,18 @@ func certificatePEM(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-func withNewline(text []byte) []byte {
-	return append(bytes.TrimSpace(text), '\n')
+// onlyCertificates are those of a PEM text: everybody may read a caBundle, and
+// who edits a Secret by hand may have put a key beside them.
+func onlyCertificates(text []byte) (certificates []byte) {
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return certificates
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); block.Type == "CERTIFICATE" && err == nil {
+			certificates = append(certificates, certificatePEM(block.Bytes)...)
+		}
+	}
 }
 
 // serviceNames are the names that API servers and others know a service by; the

@@ -96,6 +96,25 @@ func TestHandshakesWithoutACertificate(t *testing.T) {
 	}
 }
 
+// Everybody may read what API servers trust: no key gets there, whoever put it
+// into the Secret by hand.
+func TestNoKeyIsAnnounced(t *testing.T) {
+	now := time.Now()
+	a, b := testPair(t, now), testPair(t, now)
+	secret := &corev1.Secret{}
+	certificateState{serving: a, next: b, previous: b.authority}.write(secret)
+	for _, key := range []string{keyAuthority, keyNextAuthority, keyPreviousAuthority} {
+		secret.Data[key] = bytes.Join([][]byte{[]byte("# by hand\n"), a.key, secret.Data[key], []byte("the end")}, nil)
+	}
+	s, err := readState(secret, testNames, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := bytes.Join([][]byte{a.authority, b.authority, b.authority}, nil); !bytes.Equal(s.trusted(), want) {
+		t.Errorf("trusted is\n%s", s.trusted())
+	}
+}
+
 // A certificate of azure-workload-identity has one name; it serves until it is due.
 func TestStateOfAnotherMaker(t *testing.T) {
 	now := time.Now()

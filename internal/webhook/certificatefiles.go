@@ -10,7 +10,6 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,6 +43,7 @@ type certificateFiles struct {
 	mu      sync.Mutex
 	trusted []byte    // the caBundle, when it was last read
 	read    time.Time // when that was
+	problem error     // of the last look
 }
 
 func newCertificateFiles(directory string) (*certificateFiles, error) {
@@ -54,7 +54,44 @@ func newCertificateFiles(directory string) (*certificateFiles, error) {
 	return &certificateFiles{CertWatcher: watcher}, nil
 }
 
-func (f *certificateFiles) ready(ctx context.Context) ([]byte, error) {
+// Start reads the files when they change, and looks at the configuration, until
+// ctx ends. Whoever asks for readiness never waits for an API server.
+func (f *certificateFiles) Start(ctx context.Context) error {
+	watched := make(chan error, 1)
+	go func() { watched <- f.CertWatcher.Start(ctx) }()
+	for {
+		f.look(ctx)
+		select {
+		case err := <-watched:
+			return err
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+const lookEvery = 2 * time.Second // and how often a kubelet asks
+
+// look reads the caBundle. An API server that does not answer says nothing about
+// this replica.
+func (f *certificateFiles) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	configuration := new(admissionregistrationv1.MutatingWebhookConfiguration)
+	err := f.live.Get(ctx, types.NamespacedName{Name: f.configuration}, configuration)
+	ours := webhooksOf(configuration, f.namespace, f.service)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case err != nil:
+		f.problem = fmt.Errorf("read webhook configuration %q: %w", f.configuration, err)
+	case len(ours) == 0:
+		f.problem = fmt.Errorf("webhook configuration %q: %w that calls service %s/%s", f.configuration, errNoWebhook, f.namespace, f.service)
+	default:
+		f.problem, f.trusted, f.read = nil, ours[0].ClientConfig.CABundle, time.Now()
+	}
+}
+
+func (f *certificateFiles) ready(context.Context) ([]byte, error) {
 	c, err := f.GetCertificate(nil)
 	if err != nil || c == nil {
 		return nil, errors.Join(errEmptySecret, err)
@@ -62,21 +99,14 @@ func (f *certificateFiles) ready(ctx context.Context) ([]byte, error) {
 	if end := f.notAfter(); f.clock().After(end) {
 		return nil, fmt.Errorf("the serving certificate has expired at %s", end.UTC().Format(time.RFC3339))
 	}
-	configuration := new(admissionregistrationv1.MutatingWebhookConfiguration)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err = f.live.Get(ctx, types.NamespacedName{Name: f.configuration}, configuration)
-	if err != nil && !apierrors.IsNotFound(err) && time.Since(f.read) < selfGood {
-		return f.trusted, nil // an API server that does not answer says nothing about this replica
+	if f.problem != nil && (missing(f.problem) || time.Since(f.read) > selfGood) {
+		return nil, f.problem
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read webhook configuration %q: %w", f.configuration, err)
+	if f.read.IsZero() {
+		return nil, fmt.Errorf("webhook configuration %q has not been read yet", f.configuration)
 	}
-	ours := webhooksOf(configuration, f.namespace, f.service)
-	if len(ours) == 0 {
-		return nil, fmt.Errorf("webhook configuration %q: %w that calls service %s/%s", f.configuration, errNoWebhook, f.namespace, f.service)
-	}
-	f.trusted, f.read = ours[0].ClientConfig.CABundle, time.Now()
 	return f.trusted, nil
 }
 

@@ -55,9 +55,7 @@ func readState(secret *corev1.Secret, names []string, now time.Time) (certificat
 	if next, err := readPair(d[keyNextAuthority], d[keyNextCertificate], d[keyNextKey], needed, now); err == nil {
 		s.next = next
 	}
-	if previous := bytes.TrimSpace(d[keyPreviousAuthority]); len(previous) > 0 {
-		s.previous = withNewline(previous)
-	}
+	s.previous = onlyCertificates(d[keyPreviousAuthority])
 	return s, nil
 }
 

@@ -4,11 +4,36 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
+
+// What was kept of a namespace goes with it.
+func TestNamespacesAreForgotten(t *testing.T) {
+	s := &Service{metrics: newMetrics("", func() time.Time { return time.Time{} }), distributor: &distributor{}}
+	series := func() int {
+		all, err := s.metrics.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all {
+			if m.GetName() == "azwi_mutation_request" {
+				return len(m.GetMetric())
+			}
+		}
+		return 0
+	}
+	s.metrics.observe("ci-1", time.Millisecond)
+	s.metrics.observe("ci-2", time.Millisecond)
+	s.distributor.mended.Store("ci-1", "x")
+	s.forget("ci-1")
+	if _, ok := s.distributor.mended.Load("ci-1"); ok || series() != 1 {
+		t.Errorf("%d series are left", series())
+	}
+}
 
 func TestStrip(t *testing.T) {
 	account := metadataOf(AccountKind)
