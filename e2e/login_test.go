@@ -324,6 +324,9 @@ func TestLogins(t *testing.T) {
 			t.Errorf("%s… is in the service's log", one[:12])
 		}
 	}
+	host.Close() // so that nothing asks any more
+	host.mu.Lock()
+	defer host.mu.Unlock()
 	slices.Sort(host.asked)
 	want := []string{"app service /msi/token ", "app service /msi/token " + uami.clientID, "imds /metadata/identity/oauth2/token ", "imds /metadata/identity/oauth2/token " + uami.clientID}
 	slices.Sort(want)
