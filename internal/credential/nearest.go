@@ -47,29 +47,26 @@ type Difference struct {
 func (d Difference) SlashMissing() bool { return len(slashes(d.Want)) < len(slashes(d.Got)) }
 
 // Nearest finds the trust that comes closest to a and how they differ, in the
-// order issuer, subject, audiences. It goes as far as Match does: a trust with
-// the same issuer beats one without, and so on, so the first difference is what
-// Match reports. Among equals the one that needs the least mending wins, then
-// the first.
+// order issuer, subject, audiences. The same issuer and subject beat everything,
+// as only the audience can be wrong then. Otherwise the trust wins that was most
+// likely meant: first one that differs in what a person overlooks, such as the
+// issuer's slash; then one for the subject by another issuer, since a subject
+// names one workload and an issuer is everybody's; then one of the issuer, with a
+// subject of the same name before others. Among equals the one that needs the
+// least mending wins, then the first.
 //
 // Several audiences are always reported as a difference; whoever allows them
 // leaves out a Difference whose only reason is SeveralAudiences. Without trusts
 // there is neither trust nor difference. It is for people who ask why, not for
 // the path of a request.
 func Nearest(trusts []Trust, a Assertion) (Trust, []Difference) {
-	best, bestStage, bestCost := -1, 0, 0
+	best, bestExact, bestCost := -1, false, 0
 	for i, t := range trusts {
-		stage := 0
-		if t.Issuer == a.Issuer {
-			stage = 1
-			if t.Subject == a.Subject {
-				stage = 2
-			}
-		}
+		exact := t.Issuer == a.Issuer && t.Subject == a.Subject
 		_, audience := nearestAudience(t.Audience, a.Audiences)
 		cost := distance(Issuer, t.Issuer, a.Issuer) + distance(Subject, t.Subject, a.Subject) + audience
-		if best < 0 || stage > bestStage || stage == bestStage && cost < bestCost {
-			best, bestStage, bestCost = i, stage, cost
+		if best < 0 || exact && !bestExact || exact == bestExact && cost < bestCost {
+			best, bestExact, bestCost = i, exact, cost
 		}
 	}
 	if best < 0 {
@@ -109,9 +106,13 @@ func nearestAudience(want string, presented []string) (got string, cost int) {
 	return got, cost
 }
 
+// far is more than three distances within one class can amount to.
+const far = 4000
+
 // distance is 0 for equal values, 1 for values that only look different to a
-// computer, and up to 1002 by how much of them lies between their common
-// beginning and their common end.
+// computer, and otherwise up to 1002 by how much of them lies between their common
+// beginning and their common end, beyond the class of the difference: another
+// issuer is nearer than another subject, and both together are the farthest.
 func distance(field Field, want, got string) int {
 	if want == got {
 		return 0
@@ -126,7 +127,27 @@ func distance(field Field, want, got string) int {
 		end++
 	}
 	whole := max(len(want), len(got))
-	return 2 + 1000*(whole-n-end)/whole
+	class := 0
+	switch {
+	case field == Issuer:
+		class = 2
+	case field == Subject && akin(want, got):
+		class = 3
+	case field == Subject:
+		class = 4
+	}
+	return class*far + 2 + 1000*(whole-n-end)/whole
+}
+
+// akin says that a credential's subject was probably meant for a token's: it is
+// the service account of the same name, or a pattern that would fit.
+func akin(want, got string) bool {
+	if before, after, wild := strings.Cut(want, "*"); wild {
+		return strings.HasPrefix(got, before) && strings.HasSuffix(got, after)
+	}
+	_, w, wok := ParseServiceAccountSubject(want)
+	_, g, gok := ParseServiceAccountSubject(got)
+	return wok && gok && w == g
 }
 
 // explain compares two values that differ.

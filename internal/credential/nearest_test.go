@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -116,7 +117,10 @@ func TestNearestChoice(t *testing.T) {
 	}{
 		{"none", nil, Assertion{iss, sub, []string{aud}}, "", nil},
 		{"equal", []Trust{{"1", iss, "x", aud}, {"2", iss, sub, aud}}, Assertion{iss, sub, []string{aud}}, "2", nil},
-		{"the same issuer before the same subject", []Trust{{"1", "https://oidc.example/t1", sub, aud}, {"2", iss, "x", aud}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Subject}},
+		{"the same subject before the same issuer", []Trust{{"1", iss, "system:serviceaccount:ns1:sa2", aud}, {"2", "https://elsewhere.example/", sub, aud}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Issuer}},
+		{"the same issuer before a likely subject", []Trust{{"1", "https://elsewhere.example/", "system:serviceaccount:ns2:sa1", aud}, {"2", iss, "system:serviceaccount:ns1:sa2", aud}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Subject}},
+		{"the same but for the audience before what is overlooked", []Trust{{"1", "https://oidc.example/t1", sub, aud}, {"2", iss, sub, "api://y"}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Audiences}},
+		{"what is overlooked in the subject before another issuer", []Trust{{"1", "https://elsewhere.example/", sub, aud}, {"2", iss, "system:serviceaccount:ns1:SA1", aud}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Subject}},
 		{"the same subject before the same audience", []Trust{{"1", iss, "x", aud}, {"2", iss, sub, "api://y"}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Audiences}},
 		{"the least to mend", []Trust{{"1", iss, "system:serviceaccount:other:app", aud}, {"2", iss, "system:serviceaccount:ns1:sa2", aud}, {"3", iss, sub + " ", aud}}, Assertion{iss, sub, []string{aud}}, "3", []Field{Subject}},
 		{"the nearer subject", []Trust{{"1", iss, "system:serviceaccount:other:app", aud}, {"2", iss, "system:serviceaccount:ns1:sa2", aud}}, Assertion{iss, sub, []string{aud}}, "2", []Field{Subject}},
@@ -137,6 +141,49 @@ func TestNearestChoice(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.fields, fields); diff != "" {
 				t.Errorf("fields (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A client's credentials for other workloads of the cluster are not nearer than
+// the one that somebody has mistyped, whichever comes first.
+func TestNearestAmongSiblings(t *testing.T) {
+	const (
+		iss = "https://oidc.example/t1/"
+		sub = "system:serviceaccount:ns1:n1"
+		aud = DefaultAudience
+	)
+	siblings := []Trust{
+		{"n2", iss, "system:serviceaccount:ns1:n2", aud},
+		{"n", iss, "system:serviceaccount:ns1:n", aud},
+		{"other", iss, "system:serviceaccount:ns9:other", aud},
+		{"repo", "https://token.actions.example", "repo:org/app", aud},
+	}
+	for _, tt := range []struct {
+		name   string
+		meant  Trust
+		token  Assertion
+		field  Field
+		reason Reason
+	}{
+		{"missing slash", Trust{"1", "https://oidc.example/t1", sub, aud}, Assertion{iss, sub, []string{aud}}, Issuer, TrailingSlash},
+		{"extra slash", Trust{"1", iss + "/", sub, aud}, Assertion{iss, sub, []string{aud}}, Issuer, TrailingSlash},
+		{"case in issuer", Trust{"1", "https://OIDC.example/t1/", sub, aud}, Assertion{iss, sub, []string{aud}}, Issuer, Case},
+		{"old cluster's issuer", Trust{"1", "https://oidc.example/0123456789/", sub, aud}, Assertion{iss, sub, []string{aud}}, Issuer, Path},
+		{"issuer elsewhere", Trust{"1", "https://localhost:8443", sub, aud}, Assertion{iss, sub, []string{aud}}, Issuer, Host},
+		{"case in subject", Trust{"1", iss, "system:serviceaccount:ns1:N1", aud}, Assertion{iss, sub, []string{aud}}, Subject, Case},
+		{"look-alike in subject", Trust{"1", iss, sub + "\u200b", aud}, Assertion{iss, sub, []string{aud}}, Subject, Invisible},
+		{"wrong namespace", Trust{"1", iss, "system:serviceaccount:elsewhere:n1", aud}, Assertion{iss, sub, []string{aud}}, Subject, Namespace},
+		{"wildcard", Trust{"1", iss, "system:serviceaccount:*:n1", aud}, Assertion{iss, sub, []string{aud}}, Subject, Wildcard},
+		{"wrong audience", Trust{"1", iss, sub, "https://vault.example"}, Assertion{iss, sub, []string{aud}}, Audiences, Other},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, trusts := range [][]Trust{append([]Trust{tt.meant}, siblings...), append(slices.Clone(siblings), tt.meant)} {
+				got, diffs := Nearest(trusts, tt.token)
+				if got != tt.meant || len(diffs) != 1 || diffs[0].Field != tt.field || !slices.Contains(diffs[0].Reasons, tt.reason) {
+					t.Errorf("nearest is %q, which differs by %+v; want %q by %s: %s", got.ID, diffs, tt.meant.ID, tt.field, tt.reason)
+				}
 			}
 		})
 	}

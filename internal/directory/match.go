@@ -162,15 +162,19 @@ func (d *Directory) Nearest(ctx context.Context, m Match, a credential.Assertion
 	if m.Credential.ID != "" {
 		return m.Credential.Trust(), nil
 	}
-	scan := func(r row) (credential.Trust, error) {
+	subject, issuer := a.Subject, a.Issuer
+	if !storable(subject) {
+		subject = "" // what no credential has
+	}
+	if !storable(issuer) {
+		issuer = ""
+	}
+	trusts, err := query(ctx, d.DB.Read(), func(r row) (credential.Trust, error) {
 		var t credential.Trust
 		err := r.Scan(&t.ID, &t.Issuer, &t.Subject, &t.Audience)
 		return t, err
-	}
-	trusts, err := query(ctx, d.DB.Read(), scan, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 AND issuer = $2 ORDER BY subject LIMIT $3`, m.Client.parentID, a.Issuer, nearMisses)
-	if err == nil && len(trusts) == 0 {
-		trusts, err = query(ctx, d.DB.Read(), scan, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 ORDER BY issuer, subject LIMIT $2`, m.Client.parentID, nearMisses)
-	}
+	}, `SELECT id, issuer, subject, audience FROM credentials WHERE parent_id = $1 ORDER BY CASE WHEN subject = $2 THEN 0 WHEN issuer = $3 THEN 1 ELSE 2 END, issuer, subject LIMIT $4`,
+		m.Client.parentID, subject, issuer, nearMisses)
 	if err != nil || len(trusts) == 0 {
 		return credential.Trust{}, err
 	}

@@ -69,7 +69,7 @@ func TestMatchMisses(t *testing.T) {
 			"issuer's case":         {c, change(func(a *credential.Assertion) { a.Issuer = "https://Issuer.example/" }), credential.IssuerMiss, "system:serviceaccount:default:one"},
 			"no issuer":             {c, change(func(a *credential.Assertion) { a.Issuer = "" }), credential.IssuerMiss, "system:serviceaccount:default:one"},
 			"NUL in the issuer":     {c, change(func(a *credential.Assertion) { a.Issuer += "\x00" }), credential.IssuerMiss, "system:serviceaccount:default:one"},
-			"another's issuer":      {c, change(func(a *credential.Assertion) { a.Issuer = "https://elsewhere.example" }), credential.SubjectMiss, "system:serviceaccount:default:three"},
+			"another's issuer":      {c, change(func(a *credential.Assertion) { a.Issuer = "https://elsewhere.example" }), credential.SubjectMiss, "system:serviceaccount:default:one"},
 			"subject":               {c, change(func(a *credential.Assertion) { a.Subject = "system:serviceaccount:default:tow" }), credential.SubjectMiss, "system:serviceaccount:default:two"},
 			"subject's case":        {c, change(func(a *credential.Assertion) { a.Subject = "System:ServiceAccount:default:ONE" }), credential.SubjectCaseMiss, "system:serviceaccount:default:one"},
 			"subject's space":       {c, change(func(a *credential.Assertion) { a.Subject += " " }), credential.SubjectMiss, "system:serviceaccount:default:one"},
@@ -148,7 +148,7 @@ func TestMatchWithSeveralAudiences(t *testing.T) {
 	})
 }
 
-// The nearest of many is found among those of the presented issuer.
+// The nearest of many is found among those of the presented subject or issuer.
 func TestMatchMissAmongMany(t *testing.T) {
 	each(t, func(w *world) {
 		w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 1000}))

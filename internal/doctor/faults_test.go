@@ -291,6 +291,48 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A second credential of the client, for another workload of the same cluster, is
+// not taken for the one that is wrong, and neither does one at another client hide it.
+func TestFaultsBesideOtherCredentials(t *testing.T) {
+	for name, f := range map[string]struct {
+		bare  bool
+		seed  func(*scene)
+		want  doctor.Cause
+		twice bool // another client's credential fits, and the own one is still what is told
+	}{
+		"missing slash":        {false, func(s *scene) { s.credential.Issuer = strings.TrimSuffix(s.issuer.URL(), "/") }, doctor.IssuerSlashMissing, true},
+		"extra slash":          {true, func(s *scene) { s.credential.Issuer = s.issuer.URL() + "/" }, doctor.IssuerSlashExtra, true},
+		"old cluster's issuer": {false, func(s *scene) { s.credential.Issuer = "https://old.example/" }, doctor.IssuerOther, true},
+		"case in subject":      {false, func(s *scene) { s.credential.Subject = "system:serviceaccount:Pets:cat" }, doctor.SubjectCase, true},
+		"wrong namespace":      {false, func(s *scene) { s.credential.Subject = "system:serviceaccount:menagerie:cat" }, doctor.SubjectNamespace, false},
+		"wildcard":             {false, func(s *scene) { s.credential.Subject = "system:serviceaccount:pets:*" }, doctor.SubjectWildcard, false},
+		"wrong audience":       {false, func(s *scene) { s.credential.Audiences = []string{"https://vault.azure.net"} }, doctor.AudienceIsResource, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, func(c *localissuer.Config) { c.Bare = f.bare })
+			own := s.credential
+			f.seed(s)
+			for _, name := range []string{"bat", "cow", "cats"} {
+				s.add(s.app, client.FederatedCredential{Name: name, Issuer: s.issuer.URL(), Subject: "system:serviceaccount:pets:" + name, Audiences: []string{audience}})
+			}
+			s.register()
+			for _, elsewhere := range []bool{false, true} {
+				if elsewhere {
+					if !f.twice {
+						break
+					}
+					s.add(s.application("dog"), own)
+				}
+				r := s.examine()
+				text, _ := json.Marshal(r)
+				if r.Cause != f.want || strings.Contains(string(text), "should run as") {
+					t.Errorf("with a fitting one elsewhere (%v) got %q, want %q: %s", elsewhere, r.Cause, f.want, show(r))
+				}
+			}
+		})
+	}
+}
+
 func unescape(s string) string {
 	return strings.NewReplacer(`\"`, `"`, `\u003e`, ">", `\u003c`, "<", `\u0026`, "&").Replace(s)
 }
