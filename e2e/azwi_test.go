@@ -461,8 +461,8 @@ func TestAzwiUnderRun(t *testing.T) {
 	}
 	works(true)
 	out, _ := sh(`entente fic list -o name` + ours + `
-		entente fic show '` + name + `'` + ours + `
-		entente fic update '` + name + `'` + ours + ` --issuer-ca "$ISSUER_CA" --description "ours now" >&2
+		entente fic show` + ours + ` -- '` + name + `'
+		entente fic update` + ours + ` --issuer-ca "$ISSUER_CA" --description "ours now" -- '` + name + `' >&2
 		entente fic show --service-account pets/cat --issuer "$ISSUER"` + ours + ` -o jsonpath='{.description}'`)
 	if !strings.HasPrefix(out, name+"\n") || !strings.Contains(out, "system:serviceaccount:pets:cat") || !strings.HasSuffix(strings.TrimSpace(out), "ours now") {
 		t.Errorf("we see\n%s", out)
