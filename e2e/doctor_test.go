@@ -96,9 +96,12 @@ func TestDoctorOfTokens(t *testing.T) {
 		cause  string
 		code   int
 	}{
-		"healthy":  {func(*client.FederatedCredential) {}, "", 0},
-		"slash":    {func(f *client.FederatedCredential) { f.Issuer = strings.TrimSuffix(f.Issuer, "/") }, "issuer_slash_missing", 21},
-		"case":     {func(f *client.FederatedCredential) { f.Subject = strings.Replace(f.Subject, "pets", "Pets", 1) }, "subject_case", 22},
+		"healthy": {func(*client.FederatedCredential) {}, "", 0},
+		"slash":   {func(f *client.FederatedCredential) { f.Issuer = strings.TrimSuffix(f.Issuer, "/") }, "issuer_slash_missing", 21},
+		"case":    {func(f *client.FederatedCredential) { f.Subject = strings.Replace(f.Subject, "pets", "Pets", 1) }, "subject_case", 22},
+		"dash": {func(f *client.FederatedCredential) {
+			f.Name, f.Issuer = "-cat=", strings.TrimSuffix(f.Issuer, "/")
+		}, "issuer_slash_missing", 21},
 		"audience": {func(f *client.FederatedCredential) { f.Audiences = []string{"https://vault.azure.net"} }, "credential_audience_is_resource", 23},
 	} {
 		t.Run(name, func(t *testing.T) {

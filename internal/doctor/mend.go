@@ -68,7 +68,8 @@ func compactJSON(v any) string {
 	return string(text)
 }
 
-// change is the command that changes one field of a credential.
+// change is the command that changes one field of a credential, whose name may
+// begin with a dash, as some do that azwi makes.
 func (x *exam) change(p *parent, f client.FederatedCredential, field credential.Field, value string) []string {
 	to := f
 	flag, member := "--issuer", any(map[string]string{"issuer": value})
@@ -84,12 +85,15 @@ func (x *exam) change(p *parent, f client.FederatedCredential, field credential.
 	}
 	switch {
 	case x.Target.Kind == Entente:
-		words := append(append([]string{"federated-credential", "update", f.Name}, p.flags()...), flag, value)
-		return []string{x.entente(append(words, x.checkFlags()...)...)}
+		words := append(append(p.flags(), flag, value), x.checkFlags()...)
+		if strings.HasPrefix(f.Name, "-") {
+			return []string{x.entente(append([]string{"federated-credential", "update"}, words...)...) + " " + line("--", f.Name)}
+		}
+		return []string{x.entente(append([]string{"federated-credential", "update", f.Name}, words...)...)}
 	case p.identity.Name != "":
-		return []string{line(append([]string{"az", "identity", "federated-credential", "update", "--name", f.Name}, p.azFlags(to)...)...)}
+		return []string{line(append([]string{"az", "identity", "federated-credential", "update", "--name=" + f.Name}, p.azFlags(to)...)...)}
 	}
-	return []string{line("az", "ad", "app", "federated-credential", "update", "--id", p.ClientID, "--federated-credential-id", f.Name, "--parameters", compactJSON(member))}
+	return []string{line("az", "ad", "app", "federated-credential", "update", "--id", p.ClientID, "--federated-credential-id="+f.Name, "--parameters", compactJSON(member))}
 }
 
 // add is the command that makes a credential for what was examined.
