@@ -87,7 +87,7 @@ func (r *Reader) read(ctx context.Context, address string) *Inspection {
 	i.DiscoveryURL = strings.TrimSuffix(address, "/") + discoveryPath
 	a := r.fetch(ctx, i.DiscoveryURL)
 	i.troubled("discovery document", a)
-	if a.trouble == nil || a.unverified {
+	if a.readable() {
 		i.readDiscovery(a)
 	}
 	if i.JWKSURI != "" {
@@ -107,11 +107,7 @@ func (i *Inspection) find(all ...Finding) { i.Findings = append(i.Findings, all.
 
 // troubled reports why a document was not read, or only in a roundabout way.
 func (i *Inspection) troubled(what string, a answer) {
-	if t := a.trouble; t != nil {
-		told := slices.ContainsFunc(i.Findings, func(f Finding) bool { return f.State == Failed && f.Cause == t.cause })
-		if told && a.unverified && sameHost(a.url, i.DiscoveryURL) {
-			return // the same certificate again
-		}
+	report := func(t *trouble) {
 		text := fmt.Sprintf("the %s cannot be read", what)
 		if t.seen != "" {
 			text += ": " + t.text
@@ -119,9 +115,18 @@ func (i *Inspection) troubled(what string, a answer) {
 		f := fault(t.cause, text).saw(cmp.Or(t.seen, t.text), cmp.Or(t.expected, "status 200 with the document, from "+a.url))
 		f.Mends = t.mends(a)
 		i.find(f)
-		if a.unverified {
-			i.find(note("what follows was read without a check of the certificate"))
+	}
+	if t := a.trouble; t != nil {
+		told := slices.ContainsFunc(i.Findings, func(f Finding) bool { return f.State == Failed && f.Cause == t.cause })
+		if !told || !a.unverified || !sameHost(a.url, i.DiscoveryURL) { // else it is the same certificate again
+			report(t)
+			if a.unverified {
+				i.find(note("what follows was read without a check of the certificate"))
+			}
 		}
+	}
+	if a.behind != nil {
+		report(a.behind)
 	}
 	if a.proxy != "" {
 		i.find(unknown(fmt.Sprintf("from here the %s is reached only by the proxy %s (without it: %s); whether a verifier, which uses none, reaches it cannot be told", what, a.proxy, a.direct.text)))
@@ -292,7 +297,7 @@ func (i *Inspection) readDiscovery(a answer) {
 func (i *Inspection) readKeys(ctx context.Context, r *Reader) {
 	a := r.fetch(ctx, i.JWKSURI)
 	i.troubled("key set", a)
-	if a.trouble != nil && !a.unverified {
+	if !a.readable() {
 		if len(i.Findings) > 0 && !sameHost(i.JWKSURI, i.Issuer) {
 			last := &i.Findings[len(i.Findings)-1]
 			last.Mends = append(last.Mends, Mend{When: "the keys are also published beside the issuer", Text: "jwks_uri of a cluster is set by kube-apiserver's flag --service-account-jwks-uri"})

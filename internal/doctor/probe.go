@@ -46,9 +46,14 @@ type answer struct {
 	// trouble is nil and direct what stands in the way.
 	proxy  string
 	direct *trouble
-	// unverified says that the body was read although the certificate is not good.
+	// unverified says that the answer was read although the certificate is not good,
+	// and behind what would stand in the way if it were; nil: nothing.
 	unverified bool
+	behind     *trouble
 }
+
+// readable says that there is a document, however it was come by.
+func (a answer) readable() bool { return a.behind == nil && (a.trouble == nil || a.unverified) }
 
 // fetch asks for a document, first as a verifier does, which uses no proxy, then
 // by the proxy that the environment names. A certificate that is not good stops
@@ -60,8 +65,8 @@ func (r *Reader) fetch(ctx context.Context, address string) answer {
 	}
 	switch a.trouble.cause {
 	case TLSUntrusted, TLSName, TLSExpired:
-		if again := r.attempt(ctx, address, nil, false); again.status == http.StatusOK && again.trouble == nil {
-			again.trouble, again.unverified = a.trouble, true
+		if again := r.attempt(ctx, address, nil, false); again.status != 0 {
+			again.trouble, again.behind, again.unverified = a.trouble, again.trouble, true
 			return again
 		}
 	case DiscoveryDNS, DiscoveryRefused, DiscoveryTimeout, DiscoveryUnreachable:

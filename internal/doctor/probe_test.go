@@ -274,6 +274,14 @@ func TestInspect(t *testing.T) {
 			r.Roots = newAuthority(t).roots
 			return serve(t, local, documents(func(d map[string]any, _ *[]any) { d["issuer"] = d["issuer"].(string) + "/" }))
 		}, want: []Cause{TLSUntrusted, DocumentDiffers}, has: "a slash at its end that does not belong there"},
+		"unknown CA, and nothing behind it": {issuer: func(t *testing.T, r *Reader) string {
+			r.Roots = newAuthority(t).roots
+			return serve(t, local, answering(404, nil, "no"))
+		}, want: []Cause{TLSUntrusted, DiscoveryStatus}, has: "404 Not Found"},
+		"unknown CA, and no keys behind it": {issuer: func(t *testing.T, r *Reader) string {
+			r.Roots = newAuthority(t).roots
+			return serve(t, local, documents(func(d map[string]any, _ *[]any) { d["jwks_uri"] = d["jwks_uri"].(string) + "s" }))
+		}, want: []Cause{TLSUntrusted, DiscoveryStatus}, has: "key set"},
 		"another name": {issuer: func(t *testing.T, _ *Reader) string {
 			return serve(t, good("issuer.example", "10.0.0.1"), documents(nil))
 		}, want: []Cause{TLSName}, has: "issuer.example, 10.0.0.1"},
