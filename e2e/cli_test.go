@@ -206,7 +206,7 @@ func TestClusterVerbs(t *testing.T) {
 	stranger := shell{t, maps.Clone(me.env)}
 	a, w := application(t, s.AsAdmin(t), "stranger", "")
 	maps.Copy(stranger.env, map[string]string{"ENTENTE_URL": s.Authority, "ENTENTE_CA": s.CAFile, "AZURE_CLIENT_ID": a.AppID, "AZURE_CLIENT_SECRET": withSecret(t, s.AsAdmin(t), a)})
-	stranger.ends(1, "cluster list", "sees no subscription")
+	stranger.ends(4, "cluster list", "sees no subscription")
 	stranger.ends(3, "cluster show prod -g pets --subscription "+s.SubscriptionID, "there is no subscription "+s.SubscriptionID, "hint: --subscription ID")
 	assign(t, s.AsAdmin(t), w, client.ResourceGroupID{SubscriptionID: s.SubscriptionID, Name: "pets"}, "Reader")
 	stranger.ends(0, "cluster list -g pets", "prod")

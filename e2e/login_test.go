@@ -47,7 +47,7 @@ func TestContexts(t *testing.T) {
 	if err := os.Remove(ca); err != nil {
 		t.Fatal(err)
 	}
-	me.ends(1, "cluster list", "nobody is logged in to lab", "hint: entente login --context lab")
+	me.ends(4, "cluster list", "nobody is logged in to lab", "hint: entente login --context lab")
 	me.ends(2, "login", "who calls?")
 
 	// A secret: from a file, from standard input, and a wrong one.
@@ -100,7 +100,7 @@ func TestContexts(t *testing.T) {
 	// The shell's own client, which is not sent to a context unasked.
 	pod := shell{t, map[string]string{"ENTENTE_CONFIG": filepath.Join(dir, "other.json"), "AZURE_CLIENT_ID": s.ClientID, "AZURE_CLIENT_SECRET": s.ClientSecret}}
 	pod.ends(0, "context add lab --url "+s.Authority+" --ca "+s.CAFile, "it is the current one")
-	pod.ends(1, "cluster list", "nobody is logged in to lab")
+	pod.ends(4, "cluster list", "nobody is logged in to lab")
 	pod.ends(0, "login --use-environment", "the client in the environment")
 	pod.ends(0, "cluster list", "NAME")
 	delete(pod.env, "AZURE_CLIENT_SECRET")
@@ -310,7 +310,7 @@ func TestLogins(t *testing.T) {
 				}
 			}
 			ends("logout", "nobody is logged in to lab any more")
-			me.ends(1, "fic list --application robot", "nobody is logged in to lab")
+			me.ends(4, "fic list --application robot", "nobody is logged in to lab")
 			if text, err := os.ReadFile(strings.TrimSuffix(contexts, ".json") + ".secrets.json"); err == nil && bytes.Contains(text, []byte(secret)) {
 				t.Error("the secret stays after logout")
 			}
@@ -351,6 +351,6 @@ func TestLogins(t *testing.T) {
 		if got.code == 0 || got.out != "" || !strings.HasPrefix(got.stderr, "error: ") {
 			t.Errorf("%s: %+v", line, got)
 		}
-		me.ends(1, "whoami", "nobody is logged in to lab")
+		me.ends(4, "whoami", "nobody is logged in to lab")
 	}
 }

@@ -24,10 +24,10 @@ const atPrompt = 1500 * time.Millisecond
 
 // complete gives the flags and the arguments of every command below root their
 // completions, by their names: what is one thing has one name everywhere. A completion
-// that cannot find out says nothing.
-func complete(root *cobra.Command) {
+// that cannot find out says nothing. The command line may have -- already.
+func complete(root *cobra.Command, dashes bool) {
 	for _, cmd := range root.Commands() {
-		complete(cmd)
+		complete(cmd, dashes)
 	}
 	_, path, _ := strings.Cut(root.CommandPath(), " ")
 	for _, flags := range []*pflag.FlagSet{root.Flags(), root.PersistentFlags()} {
@@ -52,7 +52,11 @@ func complete(root *cobra.Command) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return find.of(cmd, args, begun)
+			all, directive := find.of(cmd, args, begun)
+			if !dashes {
+				all = withDashes(all)
+			}
+			return all, directive
 		}
 	} else if root.ValidArgsFunction == nil && root.Runnable() && !slices.Contains(takeFiles, path) {
 		root.ValidArgsFunction = cobra.NoFileCompletions
@@ -102,6 +106,16 @@ func (find names) of(cmd *cobra.Command, _ []string, begun string) ([]cobra.Comp
 		directive |= cobra.ShellCompDirectiveNoSpace
 	}
 	return fit, directive
+}
+
+// withDashes are arguments where those that begin with - would be taken for flags: they
+// go behind --, which is offered in their place.
+func withDashes(all []cobra.Completion) []cobra.Completion {
+	plain := slices.DeleteFunc(slices.Clone(all), func(one string) bool { return strings.HasPrefix(one, "-") })
+	if len(plain) < len(all) {
+		plain = append(plain, "--\tfor names that begin with -")
+	}
+	return plain
 }
 
 // described is a name with what it is, as shells show it.

@@ -214,13 +214,13 @@ func (f *search) who(s *session, byDirectory bool) error {
 		s.subscription = f.getenv("AZURE_SUBSCRIPTION_ID")
 		return nil
 	case f.local:
-		return hint(fmt.Errorf("%s has the administrator of tenant %s, not of %s", filepath.Join(f.dataDir, server.AdminFile), f.admin.TenantID, s.tenantID),
+		return hint(refused{fmt.Errorf("%s has the administrator of tenant %s, not of %s", filepath.Join(f.dataDir, server.AdminFile), f.admin.TenantID, s.tenantID)},
 			"set AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, of a client of that tenant")
 	case f.foreign:
-		return hint(fmt.Errorf("no client is known for %s: the environment has one for %s", s.authority, f.getenv("ENTENTE_URL")),
+		return hint(refused{fmt.Errorf("no client is known for %s: the environment has one for %s", s.authority, f.getenv("ENTENTE_URL"))},
 			"set ENTENTE_URL=%s with AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of that service, or give --data-dir DIR", s.authority)
 	}
-	return hint(fmt.Errorf("no client is known for %s", s.authority),
+	return hint(refused{fmt.Errorf("no client is known for %s", s.authority)},
 		"set AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, or give --data-dir DIR, whose admin.json has the administrator")
 }
 
@@ -269,7 +269,7 @@ func (s *session) subscriptionID(ctx context.Context, asked string) (string, err
 		s.subscription = all[0].SubscriptionID
 		return s.subscription, nil
 	case 0:
-		return "", hint(fmt.Errorf("%s sees no subscription", s.caller), "give it a role on one or on something in it, for instance Reader")
+		return "", hint(refused{fmt.Errorf("%s sees no subscription", s.caller)}, "give it a role on one or on something in it, for instance Reader")
 	}
 	ids := make([]string, len(all))
 	for i, one := range all {

@@ -135,7 +135,7 @@ func (f *search) implied(s *session, who *login.Caller) error {
 		s.caller.dataDir, err = absolute(f.dataDir)
 		return err
 	}
-	return hint(fmt.Errorf("nobody is logged in to %s", s.context), "entente login --context %s --client-id ID --client-secret-file FILE (entente login --help has other ways)", quote(s.context))
+	return hint(refused{fmt.Errorf("nobody is logged in to %s", s.context)}, "entente login --context %s --client-id ID --client-secret-file FILE (entente login --help has other ways)", quote(s.context))
 }
 
 // become makes the session's client that of a caller.
@@ -189,6 +189,8 @@ func (s *session) explainContext(err error) error {
 	switch {
 	case errors.Is(err, login.ErrNoSecret):
 		return hint(err, "entente login --context %s --client-id %s --client-secret-file FILE", name, cmp.Or(s.caller.clientID, "ID"))
+	case errors.Is(err, login.ErrNobody):
+		return hint(err, "az login, or another way to log in: entente login --context %s --help", name)
 	case untrusted && s.azure:
 		return hint(err, "the system does not trust the certificate, which may be that of a proxy; SSL_CERT_FILE names other certificates to trust")
 	case untrusted:

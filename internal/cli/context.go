@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -181,6 +182,12 @@ func tenantOf(ctx context.Context, c login.Context) (string, error) {
 		name = "adfs"
 	}
 	id, err := client.ResolveTenant(ctx, s.authority, name, s.http)
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		if cause := errors.Unwrap(err); c.TenantID == "" && cause != nil {
+			err = cause // the tenant was not asked for
+		}
+		return "", hint(err, "nothing answers at %s; --no-check keeps the context unseen", s.authority)
+	}
 	if err != nil && c.CA == "" && !c.IsAzure() {
 		return "", hint(err, "--ca FILE names the CA of a service that made its own; --no-check keeps the context unseen")
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/doctor"
+	"github.com/entente-id/entente/internal/login"
 )
 
 // The exit codes, which scripts may rely on.
@@ -108,6 +109,9 @@ func exitCode(err error) int {
 	}
 	if errors.Is(err, client.ErrNotFound) {
 		return exitNotFound
+	}
+	if _, ok := errors.AsType[refused](err); ok || errors.Is(err, login.ErrNobody) {
+		return exitRefused
 	}
 	if e, ok := errors.AsType[*client.Error](err); ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
 		return exitRefused

@@ -55,6 +55,7 @@ func inWords(d credential.Difference, ofCredential, ofToken string) string {
 // issuerCheck reads what an issuer publishes, before somebody is told to trust it.
 type issuerCheck struct {
 	session *session
+	typed   bool   // the URL, by --issuer
 	roots   []byte // PEM, trusted besides the others
 	warn    func(format string, args ...any)
 }
@@ -63,6 +64,7 @@ type issuerCheck struct {
 // as far as this machine can tell.
 func (k issuerCheck) of(ctx context.Context, url string) error {
 	src := issuer.Source{URL: url, CAPEM: k.roots}
+	known := false
 	var registered []client.Issuer
 	if !k.session.azure {
 		registered, _ = k.session.client.Issuers(ctx) // who may not see them can still ask the issuer
@@ -74,6 +76,7 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 		if r.KeySource != client.DiscoveredKeys {
 			return nil // the service has its keys, and asks nobody for its discovery document
 		}
+		known = !r.Implicit
 		src.Algorithms, src.CAPEM = r.Algorithms, append(append([]byte{}, r.CACertificate...), k.roots...)
 	}
 	// The person's own machine may ask what the person can.
@@ -99,6 +102,9 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 		return hint(err, "%s; its tokens have --issuer %s", said, quote(report.DocumentIssuer))
 	}
 	for _, r := range registered {
+		if known || r.Implicit { // that a credential names an issuer does not make it right
+			continue
+		}
 		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, r.Issuer, ""); len(d) > 0 && d[0].Field == credential.Issuer && explains(d[:1]) {
 			return hint(err, "the service knows --issuer %s, and %s", quote(r.Issuer), inWords(d[0], "the given one", "the known one"))
 		}
@@ -108,6 +114,9 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 	}
 	if plain := strings.TrimRight(url, "/") + "/"; strings.HasSuffix(url, "//") {
 		return hint(err, "it ends with more than one slash: is --issuer %s meant? Where its tokens do have it so: --no-check", quote(plain))
+	}
+	if issuer.KindOf(err) == issuer.Unreachable && !k.typed {
+		return hint(err, "where only the service reaches %s, or has its keys by other ways: --no-check", quote(url))
 	}
 	if issuer.KindOf(err) == issuer.Unreachable {
 		return hint(err, "look at every letter of --issuer %s; where only the service reaches it, or has its keys by other ways: --no-check", quote(url))

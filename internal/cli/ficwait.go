@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/credential"
@@ -96,7 +97,11 @@ func (w *ficWait) request(ctx context.Context, c client.FederatedCredential) (st
 	path := "/api/v1/namespaces/" + url.PathEscape(namespace) + "/serviceaccounts/" + url.PathEscape(name) + "/token"
 	answer, err := server.api.Post().AbsPath(path).SetHeader("Content-Type", "application/json").Body(body).Do(ctx).Raw()
 	if err != nil {
-		return "", hint(fmt.Errorf("--wait: nothing was written: ask the cluster for a token of the service account %s/%s: %w", namespace, name, err),
+		err = fmt.Errorf("--wait: nothing was written: ask the cluster for a token of the service account %s/%s: %w", namespace, name, err)
+		if !apierrors.IsNotFound(err) {
+			return "", hint(err, "--token-file FILE has a token that you have already")
+		}
+		return "", hint(&absent{err.Error()},
 			"kubectl create serviceaccount %s --namespace %s makes it; --token-file FILE has a token that you have already", quote(name), quote(namespace))
 	}
 	var made struct {

@@ -48,7 +48,7 @@ or for a service account one that the cluster of the kubeconfig is asked for.`
 func (o *ficWriteOptions) write(cmd *cobra.Command, s *session, p ficParent, c client.FederatedCredential, did string, put func() (client.FederatedCredential, error)) error {
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
 	if !o.noCheck {
-		k := issuerCheck{session: s, warn: func(format string, args ...any) { warn(cmd, format, args...) }}
+		k := issuerCheck{session: s, typed: o.trust.issuer != "", warn: func(format string, args ...any) { warn(cmd, format, args...) }}
 		if o.issuerCA != "" {
 			var err error
 			if k.roots, err = readFileBounded(o.issuerCA); err != nil {
@@ -142,7 +142,7 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 		return s.explain(err)
 	}
 	for _, there := range all {
-		switch change := fmt.Sprintf("entente federated-credential update %s %s", quote(there.Name), p.flag()); {
+		switch {
 		case there.Issuer == c.Issuer && there.Subject == c.Subject && slices.Equal(there.Audiences, c.Audiences):
 			note(cmd, "there was already the credential %q of %s: trusts %s about %s", there.Name, p, c.Issuer, c.Subject)
 			assertion, err := o.waiting.assertion(ctx, there)
@@ -154,11 +154,14 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 			}
 			return o.waiting.until(cmd, s, p, assertion)
 		case there.Issuer == c.Issuer && there.Subject == c.Subject:
+			if err := o.prepare(cmd, p.Kind, c); err != nil {
+				return err
+			}
 			return hint(fmt.Errorf("%w: the credential %q of %s trusts the same issuer and subject, with the audience %s", client.ErrConflict, there.Name, p, strings.Join(there.Audiences, ", ")),
-				"%s --audience %s", change, quote(c.Audiences[0]))
+				"%s", updateLine(there.Name, p.flag()+" --audience "+quote(c.Audiences[0])))
 		case strings.EqualFold(there.Name, c.Name):
 			return hint(fmt.Errorf("%w: the credential %q of %s trusts %s about %s", client.ErrConflict, there.Name, p, there.Issuer, there.Subject),
-				"give another name, or change it: %s", change)
+				"give another name, or change it: %s", updateLine(there.Name, p.flag()))
 		}
 	}
 	if limit := limitOf(ctx, s); len(all) >= limit {
@@ -172,6 +175,15 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 		warn(cmd, "the credential %q trusts nearly the same: %s", near.Name, inWords(differences[0], "the one there", "the new one"))
 	}
 	return o.write(cmd, s, p, c, "created", func() (client.FederatedCredential, error) { return p.create(ctx, s, c) })
+}
+
+// updateLine is a command line that changes a credential. A name that begins with -,
+// as azwi makes some, would be taken for flags anywhere but behind --.
+func updateLine(name, flags string) string {
+	if strings.HasPrefix(name, "-") {
+		return fmt.Sprintf("entente federated-credential update %s -- %s", flags, quote(name))
+	}
+	return fmt.Sprintf("entente federated-credential update %s %s", quote(name), flags)
 }
 
 func newFICUpdate() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/entente-id/entente/client"
 	"github.com/entente-id/entente/internal/login"
+	"github.com/entente-id/entente/internal/server"
 )
 
 // heldRole is a role that somebody holds.
@@ -31,6 +33,7 @@ type somebody struct {
 	Kind        string     `json:"kind,omitempty"` // "Application", "ManagedIdentity", "user"
 	Name        string     `json:"name,omitempty"`
 	Login       string     `json:"login,omitempty"`
+	LoginFrom   string     `json:"loginFrom,omitempty"` // the file with the administrator, where nobody logged in
 	Expires     time.Time  `json:"tokenExpires"`
 	Roles       []heldRole `json:"roles"`
 	Permissions []heldRole `json:"permissions"`
@@ -42,7 +45,7 @@ var somebodyView = view[somebody]{
 	details: func(w somebody) [][2]string {
 		all := [][2]string{
 			{"Context", w.Context}, {"Service", w.Service}, {"Tenant", w.TenantID}, {"Client", w.ClientID}, {"Object", w.ObjectID},
-			{"Kind", w.Kind}, {"Name", w.Name}, {"Login", methodInWords(login.Method(w.Login), w.ClientID)}, {"Token until", w.Expires.Local().Format("2006-01-02 15:04:05 MST")},
+			{"Kind", w.Kind}, {"Name", w.Name}, {"Login", w.login()}, {"Token until", w.Expires.Local().Format("2006-01-02 15:04:05 MST")},
 		}
 		for _, r := range w.Roles {
 			all = append(all, [2]string{"Role", r.Role + " on " + r.Scope})
@@ -58,6 +61,15 @@ var somebodyView = view[somebody]{
 		}
 		return all
 	},
+}
+
+// login is how the caller proved themselves, and by what if nobody logged in.
+func (w somebody) login() string {
+	words := methodInWords(login.Method(w.Login), w.ClientID)
+	if words != "" && w.LoginFrom != "" {
+		words += ", which stands in " + w.LoginFrom
+	}
+	return words
 }
 
 func newWhoami() *cobra.Command {
@@ -103,6 +115,9 @@ func (s *session) whoami(ctx context.Context) (somebody, error) {
 	w := somebody{
 		Context: s.context, Service: s.authority, TenantID: claims.TenantID, ClientID: claims.ClientID, ObjectID: claims.ObjectID,
 		Kind: claims.Kind, Name: claims.User, Login: string(s.caller.method), Expires: claims.Expiry.UTC(), Roles: []heldRole{}, Permissions: []heldRole{},
+	}
+	if s.context != "" && s.caller.dataDir != "" {
+		w.LoginFrom = filepath.Join(s.caller.dataDir, server.AdminFile)
 	}
 	// hidden notes what may not be seen, and passes on what is another error.
 	hidden := func(what string, err error) error {

@@ -26,7 +26,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	root := rootFor(os.Args[0])
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // else nobody needs them
-		complete(root)
+		complete(root, slices.Contains(args[:len(args)-1], "--"))
 	}
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -52,6 +52,11 @@ func usage(err error) error {
 	}
 	return wrongUsage{err}
 }
+
+// refused is an error about a caller that is not known, or lacks a right.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
 
 // arguments takes those that are named, as the line of usage has them: "NAME", "[NAME]"
 // if it may be left out, "..." for any number more. All else is wrong usage.
@@ -115,6 +120,9 @@ Exit codes: ` + exitHelp + `
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if e, ok := errors.AsType[*pflag.NotExistError](err); ok && e.GetSpecifiedShortnames() != "" && strings.Contains(cmd.Use, "NAME") {
+			return usage(hint(err, "%s --help lists the flags; a name that begins with - goes behind all of them, and behind --: %s ... -- NAME", cmd.CommandPath(), cmd.CommandPath()))
+		}
 		return usage(hint(err, "%s --help lists the flags", cmd.CommandPath()))
 	})
 	// serve, run and what azwi has keep a log of their own.

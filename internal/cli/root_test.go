@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/entente-id/entente/client"
+	"github.com/entente-id/entente/internal/login"
 )
 
 // run runs a command line as its users do.
@@ -26,7 +27,7 @@ func TestExitCodes(t *testing.T) {
 		},
 		exitUsage:    {usage(errors.New("x")), usage(hint(errors.New("x"), "y")), fmt.Errorf("--x: %w", usage(errors.New("x")))},
 		exitNotFound: {client.ErrNotFound, hint(&client.Error{Status: 404}, "y"), fmt.Errorf("x: %w", client.ErrNotFound)},
-		exitRefused:  {&client.Error{Status: 401}, hint(&client.Error{Status: 403}, "y"), fmt.Errorf("x: %w", &client.TokenError{Status: 400}), &client.TokenError{Status: 401}},
+		exitRefused:  {refused{errors.New("x")}, fmt.Errorf("x: %w", login.ErrNobody), &client.Error{Status: 401}, hint(&client.Error{Status: 403}, "y"), fmt.Errorf("x: %w", &client.TokenError{Status: 400}), &client.TokenError{Status: 401}},
 	} {
 		for _, err := range errs {
 			if got := exitCode(err); got != want {

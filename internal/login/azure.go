@@ -22,6 +22,7 @@ import (
 type sdk struct {
 	azcore.TokenCredential
 	tenant, clientID string // for errors
+	machine          bool   // it, and not the service, says who calls
 }
 
 func (s sdk) Token(ctx context.Context, scope string) (client.Token, error) {
@@ -36,6 +37,9 @@ func (s sdk) Token(ctx context.Context, scope string) (client.Token, error) {
 // whole answer, on many lines.
 func (s sdk) explain(err error) error {
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
+	if s.machine && (!ok || failed.RawResponse == nil) {
+		return nobody{fmt.Errorf("log in: %w", err)}
+	}
 	if !ok || failed.RawResponse == nil || failed.RawResponse.Body == nil {
 		return fmt.Errorf("log in: %w", err)
 	}
@@ -105,7 +109,7 @@ func (c Caller) azureCLI() (client.TokenSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login by az: %w", err)
 	}
-	return &held{from: sdk{TokenCredential: credential, tenant: c.TenantID}}, nil
+	return &held{from: sdk{TokenCredential: credential, tenant: c.TenantID, machine: true}}, nil
 }
 
 // managedIdentity is what the machine has. The library asks an address of the
@@ -119,5 +123,5 @@ func (c Caller) managedIdentity() (client.TokenSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login by managed identity: %w", err)
 	}
-	return sdk{TokenCredential: credential, tenant: c.TenantID, clientID: c.Login.ClientID}, nil
+	return sdk{TokenCredential: credential, tenant: c.TenantID, clientID: c.Login.ClientID, machine: true}, nil
 }

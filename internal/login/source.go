@@ -24,8 +24,17 @@ type Caller struct {
 	password string // of the environment's certificate
 }
 
-// ErrNobody says that the environment names no client, or no proof for it.
-var ErrNobody = errors.New("the environment names no client: AZURE_CLIENT_ID with AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE is not set")
+// ErrNobody says that it is not known who calls.
+var ErrNobody = errors.New("nobody is logged in")
+
+// nobody is ErrNobody in words that say why.
+type nobody struct{ error }
+
+func (n nobody) Unwrap() error { return n.error }
+
+func (nobody) Is(target error) bool { return target == ErrNobody }
+
+var errNoClient = nobody{errors.New("the environment names no client: AZURE_CLIENT_ID with AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE is not set")}
 
 // FromEnvironment is the login that the environment holds, by the names that the
 // Azure SDKs read
@@ -34,7 +43,7 @@ var ErrNobody = errors.New("the environment names no client: AZURE_CLIENT_ID wit
 func FromEnvironment(getenv func(string) string) (_ Login, secret string, _ error) {
 	l := Login{ClientID: getenv("AZURE_CLIENT_ID")}
 	if l.ClientID == "" {
-		return Login{}, "", ErrNobody
+		return Login{}, "", errNoClient
 	}
 	if secret = getenv("AZURE_CLIENT_SECRET"); secret != "" {
 		l.Method = Secret
@@ -48,7 +57,7 @@ func FromEnvironment(getenv func(string) string) (_ Login, secret string, _ erro
 		l.Method = Federated
 		return l, "", nil
 	}
-	return Login{}, "", ErrNobody
+	return Login{}, "", errNoClient
 }
 
 // Resolved is the caller with what the environment says in place of "environment",
@@ -82,7 +91,7 @@ func (c Caller) Source() (client.TokenSource, error) {
 		return nil, err
 	}
 	if c.Login.Method == "" {
-		return nil, errors.New("nobody is logged in")
+		return nil, ErrNobody
 	}
 	// These two are the same everywhere: somebody else knows who we are.
 	switch c.Login.Method {
