@@ -28,6 +28,7 @@ import (
 // and remembers what it was asked.
 type azureAlone struct {
 	proxy, ca string
+	carryOn   func(q *http.Request, body []byte) (int, []byte) // nil: answered with little
 	mu        sync.Mutex
 	asked     []string // "METHOD https://HOST/PATH?QUERY BODY", as whom: RESOURCE
 }
@@ -41,7 +42,10 @@ func newAzureAlone(t *testing.T) *azureAlone {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "azure"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		DNSNames: []string{"graph.microsoft.com", "graph.microsoft.us", "microsoftgraph.chinacloudapi.cn", "management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn"},
+		DNSNames: []string{
+			"graph.microsoft.com", "graph.microsoft.us", "microsoftgraph.chinacloudapi.cn", "management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn",
+			"login.microsoftonline.com", "login.microsoftonline.us", "login.chinacloudapi.cn",
+		},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -72,7 +76,7 @@ func newAzureAlone(t *testing.T) *azureAlone {
 				return
 			}
 			status, text := a.answer(q)
-			fmt.Fprintf(secured, "HTTP/1.1 %d x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", status, len(text), text)
+			fmt.Fprintf(secured, "HTTP/1.1 %d x\r\nContent-Type: application/json\r\nDate: %s\r\nContent-Length: %d\r\n\r\n%s", status, time.Now().UTC().Format(http.TimeFormat), len(text), text)
 		}
 	}))
 	return a
@@ -84,6 +88,10 @@ func (a *azureAlone) answer(q *http.Request) (int, string) {
 	a.mu.Lock()
 	a.asked = append(a.asked, strings.TrimSpace(fmt.Sprintf("%s https://%s%s as %s %s", q.Method, q.Host, q.URL.RequestURI(), as, body)))
 	a.mu.Unlock()
+	if a.carryOn != nil {
+		status, text := a.carryOn(q, body)
+		return status, string(text)
+	}
 	switch path := q.URL.Path; {
 	case q.Method != http.MethodGet:
 		return http.StatusCreated, string(body)
@@ -95,10 +103,10 @@ func (a *azureAlone) answer(q *http.Request) (int, string) {
 	return http.StatusOK, `{"id":"x","name":"cat","properties":{"clientId":"client"}}`
 }
 
-// The same commands send Azure what its API documents, in each of its clouds, as who
-// is logged in to az.
-func TestFederatedCredentialsInAzure(t *testing.T) {
-	t.Parallel()
+// loggedIn is a directory with an az that somebody is logged in to: its tokens say
+// for which resource they are.
+func loggedIn(t *testing.T) string {
+	t.Helper()
 	bin := t.TempDir()
 	script := `#!/bin/sh
 for a in "$@"; do case "$a" in https://*) resource="$a";; esac; done
@@ -107,6 +115,14 @@ echo "{\"accessToken\":\"for-$resource\",\"expires_on\":4102444800,\"tokenType\"
 	if err := os.WriteFile(filepath.Join(bin, "az"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	return bin
+}
+
+// The same commands send Azure what its API documents, in each of its clouds, as who
+// is logged in to az.
+func TestFederatedCredentialsInAzure(t *testing.T) {
+	t.Parallel()
+	bin := loggedIn(t)
 	for cloud, host := range map[string]struct{ graph, arm, resource string }{
 		"public":                 {"https://graph.microsoft.com", "https://management.azure.com", "https://management.core.windows.net/"},
 		"AzureUSGovernmentCloud": {"https://graph.microsoft.us", "https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net/"},
