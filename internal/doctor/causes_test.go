@@ -367,6 +367,21 @@ func TestWithoutRights(t *testing.T) {
 			s.doctor.Roots = s.trusted()
 			s.doctor.Patience = 100 * time.Millisecond
 		}, verdict: doctor.Faulty, want: doctor.AuthorityUnreachable},
+		"a service that is down": {seed: func(s *scene) {
+			s.question = doctor.Question{Kind: doctor.TokenKind, Token: s.mint("pets", "cat", []string{audience}), TokenFrom: "token", ClientID: s.app.AppID}
+			s.doctor.Target.Authority, s.doctor.Target.Client = "https://127.0.0.1:1", s.at("https://127.0.0.1:1")
+			s.doctor.Roots = s.trusted()
+			s.doctor.Patience = 100 * time.Millisecond
+		}, verdict: doctor.Faulty, want: doctor.AuthorityUnreachable, has: "start the service, or open the way", hasNot: "have somebody"},
+		"a name for a client id": {seed: func(s *scene) {
+			s.question = doctor.Question{Kind: doctor.TokenKind, Token: s.mint("pets", "cat", []string{audience}), TokenFrom: "token", ClientID: "myapp"}
+			s.application("myapp")
+		}, verdict: doctor.Faulty, want: doctor.ClientNotFound, has: `it is to be the application "myapp"`, hasNot: "have somebody"},
+		"a name for a client id, and nobody who could look": {seed: func(s *scene) {
+			s.question = doctor.Question{Kind: doctor.TokenKind, Token: s.mint("pets", "cat", []string{audience}), TokenFrom: "token", ClientID: "myapp"}
+			s.doctor.Target.Client = nil
+			s.doctor.Roots = s.trusted()
+		}, verdict: doctor.Faulty, want: doctor.ClientNotFound, has: "is no client id", hasNot: "have somebody"},
 		"an authority that is not trusted": {seed: func(s *scene) {
 			s.doctor.Target.HTTP = &http.Client{Transport: &http.Transport{}}
 		}, verdict: doctor.Faulty, want: doctor.AuthorityUntrusted, has: "--ca FILE"},

@@ -65,7 +65,13 @@ func (x *exam) authorityTrouble(err error) Finding {
 		}
 		return f
 	}
-	return fault(AuthorityUnreachable, "the authority cannot be asked: "+t.text).saw(t.seen, t.expected)
+	f := fault(AuthorityUnreachable, "the authority cannot be asked: "+t.text).saw(t.seen, t.expected)
+	way := Mend{Text: "open the way from here to it: name server, firewall, proxy"}
+	if x.Target.Kind != Entente {
+		return f.mend(way)
+	}
+	way.When, way.Text = "this is its address", "start the service, or "+way.Text
+	return f.mend(way, Mend{When: "it has another", Text: "name that, by --url or by the context that has it", Commands: []string{"entente context list"}})
 }
 
 // stage is how far an authority goes before it refuses. What stands before the

@@ -333,7 +333,7 @@ func (x *exam) judgeClientID(c *Check, account, annotated string, env variable) 
 	case annotated == "":
 		c.find(fault(ClientIDMissing, fmt.Sprintf("the service account has no annotation %s, so that nothing tells an SDK which client it is", clientAnnotation)).
 			saw("no annotation", clientAnnotation+"=CLIENT_ID")) // its mend is known when the token is: see checkClient
-	case uuid.Validate(annotated) != nil || len(annotated) != 36:
+	case !isClientID(annotated):
 		f := fault(ClientIDMalformed, fmt.Sprintf("the annotation %s is no client id", clientAnnotation)).saw(fmt.Sprintf("%q", annotated), "a GUID")
 		if id, err := uuid.Parse(strings.Trim(annotated, " \t\r\n\"'{}")); err == nil {
 			f = f.mend(x.withRestart(Mend{Text: "write the id and nothing else", Commands: []string{x.annotate(account, clientAnnotation, id.String())}}))

@@ -76,6 +76,14 @@ func (x *exam) checkClient(ctx context.Context) {
 		x.proposeClient(ctx)
 		return
 	}
+	if !isClientID(x.clientID) {
+		if f := x.check(accountCheck).failed(); f != nil && f.Cause == ClientIDMalformed {
+			c.skip("what stands for the client id is none, as check 2 says")
+			return
+		}
+		c.find(x.noClientID(ctx))
+		return
+	}
 	if x.Target.Client == nil {
 		c.find(unknown("which credentials the client has cannot be told: nobody is known who could read them"))
 		return
@@ -147,12 +155,31 @@ func (x *exam) lookUp(ctx context.Context) (*parent, []Finding) {
 	return p, all
 }
 
-func (x *exam) cannotRead(err error) Finding {
-	text := "which credentials the client has cannot be told: " + err.Error()
-	if refusedToRead(err) {
-		text = "which credentials the client has cannot be told: whoever asks here may not read them; somebody who may can"
+func isClientID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
+
+// noClientID is the finding that something else stands where the client id should:
+// most often a name.
+func (x *exam) noClientID(ctx context.Context) Finding {
+	f := fault(ClientNotFound, fmt.Sprintf("%q of %s is no client id", x.clientID, x.clientFrom)).saw(x.clientID, "a GUID")
+	if x.Target.Client == nil {
+		return f
 	}
-	return unknown(text).mend(Mend{Text: "have somebody list them who may", Commands: x.list(x.clientID)})
+	apps, err := x.Target.Client.Applications(ctx, client.Equal("displayName", x.clientID))
+	if err != nil {
+		return f
+	}
+	for _, a := range apps[:min(len(apps), 3)] {
+		f = f.mend(Mend{When: fmt.Sprintf("it is to be the application %q", a.DisplayName), Text: "its client id is " + a.AppID})
+	}
+	return f
+}
+
+func (x *exam) cannotRead(err error) Finding {
+	if refusedToRead(err) {
+		return unknown("which credentials the client has cannot be told: whoever asks here may not read them; somebody who may can").
+			mend(Mend{Text: "have somebody list them who may", Commands: x.list(x.clientID)})
+	}
+	return unknown("which credentials the client has cannot be told: " + err.Error())
 }
 
 // lookUpIdentity finds a managed identity by Resource Manager alone, for those

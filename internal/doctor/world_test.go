@@ -270,6 +270,19 @@ func (s *scene) as(clientID, secret string) *client.Client {
 	return c
 }
 
+// at is a client of a service at another address.
+func (s *scene) at(base string) *client.Client {
+	s.Helper()
+	c, err := client.New(client.Config{
+		Endpoints: client.Entente(base), TenantID: s.w.TenantID, HTTP: s.w.http,
+		Credential: client.ClientSecret(base, s.w.TenantID, s.w.ClientID, s.w.ClientSecret, s.w.http),
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return c
+}
+
 // trusted are the issuer's own CA, for who cannot see how it is registered.
 func (s *scene) trusted() *x509.CertPool {
 	roots := x509.NewCertPool()
