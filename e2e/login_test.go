@@ -104,7 +104,7 @@ func TestContexts(t *testing.T) {
 	pod.ends(0, "login --use-environment", "the client in the environment")
 	pod.ends(0, "cluster list", "NAME")
 	delete(pod.env, "AZURE_CLIENT_SECRET")
-	pod.ends(1, "cluster list", "the environment names no client")
+	pod.ends(4, "cluster list", "the environment names no client")
 
 	// Changes.
 	me.ends(0, "context use robot", "the current context is \"robot\"")
