@@ -60,7 +60,7 @@ func TestBundle(t *testing.T) {
 	for _, name := range []string{"entente", "entente-webhook", "entente-proxy"} {
 		want = append(want, "images/"+name+"-linux-"+runtime.GOARCH+".tar", "images/"+name+"-linux-"+runtime.GOARCH+".spdx.json")
 	}
-	for _, name := range []string{"webhook-azure.yaml", "webhook-entente.yaml", "complete.yaml"} {
+	for _, name := range []string{"webhook-azure.yaml", "webhook-entente.yaml", "complete.yaml", "complete-postgresql.yaml"} {
 		want = append(want, "manifests/"+name)
 	}
 	want = append(want, "images/digests.txt", "chart/entente-0.1.0.tgz")

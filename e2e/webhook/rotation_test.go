@@ -105,6 +105,9 @@ func rotate(t *testing.T, times int) {
 		}
 	}
 	l.stop()
+	if n := l.created.Load(); n < int64(times) {
+		t.Errorf("%d pods were created, fewer than there were rotations", n)
+	}
 	s := i.readSecret(t)
 	eventually(t, func() error {
 		if got := i.caBundle(t); got != string(s.Data["ca.crt"]) {

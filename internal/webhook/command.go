@@ -119,7 +119,7 @@ Environment, as with azure-workload-identity:
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd, lookup) },
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUsage{err} })
-	cmd.SetVersionTemplate("{{.Version}}\n")
+	cmd.SetVersionTemplate("entente-webhook {{.Version}}\n")
 	o.flags(cmd.Flags())
 	return cmd
 }

@@ -115,7 +115,7 @@ func TestMainTells(t *testing.T) {
 		out, err string
 	}{
 		{[]string{"--help"}, 0, "entente-webhook --mode adfs", ""},
-		{[]string{"--version"}, 0, programVersion() + "\n", ""},
+		{[]string{"--version"}, 0, "entente-webhook " + programVersion() + "\n", ""},
 		{[]string{"serve"}, 2, "", "no arguments"},
 		{[]string{"--nonsense"}, 2, "", "hint: entente-webhook --help"},
 	} {

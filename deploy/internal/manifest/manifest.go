@@ -44,6 +44,11 @@ namespace entente-system holds its CA in the key ca.crt.
 entente-system holds tls.crt, tls.key and ca.crt, for entente.entente-system.svc. AZURE_TENANT_ID is a GUID of your own.
 
   AZURE_TENANT_ID=$(uuidgen) envsubst '$AZURE_TENANT_ID' < complete.yaml | kubectl apply -f -`},
+		{"complete-postgresql.yaml", `The same with two replicas of the service on PostgreSQL. The Secret entente-db holds its postgres:// URL in the key
+url, entente-kek 32 random bytes as base64 in the key key-encryption-key. The administrator is the service account
+entente-admin of the namespace entente-system, of a cluster with kubeadm's own issuer.
+
+  AZURE_TENANT_ID=$(uuidgen) envsubst '$AZURE_TENANT_ID' < complete-postgresql.yaml | kubectl apply -f -`},
 	}
 }
 
