@@ -124,7 +124,7 @@ func TestFederatedCredentialOfARealCluster(t *testing.T) {
 	c := controlplane.Start(t, controlplane.Config{Issuer: url, JWKSURI: url + "openid/v1/jwks"})
 	me.ends(0, "cluster update-keys prod -g pets --from-cluster --kubeconfig "+c.Kubeconfig)
 	const create = "fic create --application pets --service-account pets/web --cluster prod --wait --kubeconfig "
-	me.ends(1, create+c.Kubeconfig, "nothing was written", "hint: kubectl create serviceaccount web --namespace pets")
+	me.ends(3, create+c.Kubeconfig, "nothing was written", "hint: kubectl create serviceaccount web --namespace pets")
 	c.ServiceAccount(t, "pets", "web")
 	me.ends(0, create+c.Kubeconfig, "created", "proven: a token was exchanged")
 	me.ends(0, create+c.Kubeconfig, "there was already", "proven: a token was exchanged")
