@@ -346,8 +346,7 @@ func (a *act) application(action string, ref Ref, state string, t *target) (Appl
 	if err != nil {
 		return Application{}, err
 	}
-	// There is at most one, also of those that are deleted (removeFormerPrincipal).
-	principals, err := query(a, a.tx, scanString, `SELECT id FROM service_principals WHERE tenant_id = $1 AND parent_id = $2`, a.c.TenantID, app.ID)
+	guarded, err := principalOf(a, a.tx, a.c.TenantID, app.ID)
 	if err != nil {
 		return Application{}, err
 	}
@@ -356,7 +355,7 @@ func (a *act) application(action string, ref Ref, state string, t *target) (Appl
 	} else {
 		t.note("application", app.ID)
 	}
-	if err := a.permit(writeApplication(action, strings.Join(principals, ""), app.ID), t); err != nil {
+	if err := a.permit(writeApplication(action, guarded, app.ID), t); err != nil {
 		return Application{}, err
 	}
 	list := []Application{app}

@@ -24,14 +24,19 @@ func (d *Directory) AssertionSpent(ctx context.Context, clientID, digest string)
 	return n > 0, err
 }
 
-// forgetAtOnce is how many used assertions one transaction of Purge removes.
+// forgetAtOnce is how many rows one transaction of forget removes.
 const forgetAtOnce = 10_000
 
 // forgetAssertions removes the notes about those that have expired.
 func (d *Directory) forgetAssertions(ctx context.Context) error {
+	return d.forget(ctx, `DELETE FROM used_assertions WHERE (client_id, digest) IN (SELECT client_id, digest FROM used_assertions WHERE expires_at < $1 LIMIT $2)`, d.now())
+}
+
+// forget removes all rows of before a time, some at once: text names the time $1 and their number $2.
+func (d *Directory) forget(ctx context.Context, text string, before time.Time) error {
 	for removed := int64(forgetAtOnce); removed == forgetAtOnce; {
 		err := d.DB.Update(ctx, func(tx *sql.Tx) (err error) {
-			removed, err = exec(ctx, tx, `DELETE FROM used_assertions WHERE (client_id, digest) IN (SELECT client_id, digest FROM used_assertions WHERE expires_at < $1 LIMIT $2)`, millis(d.now()), forgetAtOnce)
+			removed, err = exec(ctx, tx, text, millis(before), forgetAtOnce)
 			return err
 		})
 		if err != nil {

@@ -25,13 +25,23 @@ func (a *act) moveApplication(id string, from, to time.Time) error {
 	if _, err := exec(a, a.tx, `UPDATE applications SET deleted_at = $1 WHERE id = $2`, millis(to), id); err != nil {
 		return err
 	}
-	_, err := exec(a, a.tx, `UPDATE service_principals SET deleted_at = $1, revision = revision + 1 WHERE parent_id = $2 AND deleted_at = $3`, millis(to), id, millis(from))
-	return err
+	moved, err := query(a, a.tx, scanString, `UPDATE service_principals SET deleted_at = $1, revision = revision + 1 WHERE parent_id = $2 AND deleted_at = $3 RETURNING id`, millis(to), id, millis(from))
+	if err != nil {
+		return err
+	}
+	for _, principal := range moved {
+		if err := a.endPortal(principal); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *act) movePrincipal(id string, to time.Time) error {
-	_, err := exec(a, a.tx, `UPDATE service_principals SET deleted_at = $1 WHERE id = $2`, millis(to), id)
-	return err
+	if _, err := exec(a, a.tx, `UPDATE service_principals SET deleted_at = $1 WHERE id = $2`, millis(to), id); err != nil {
+		return err
+	}
+	return a.endPortal(id)
 }
 
 // DeletedApplications lists those that can be restored, as Applications does.
@@ -133,8 +143,8 @@ func (a *act) removeFormerPrincipal(applicationID string, t *target) error {
 const purgeAtOnce = 100
 
 // Purge removes applications and service principals that were deleted longer ago than KeepDeleted,
-// implicit issuers that no credential and no cluster names any more, and the memory of used
-// assertions that have expired. Each goes in a transaction of its own, and one
+// implicit issuers that no credential and no cluster names any more, the links and sessions of the
+// portal that have ended, and the memory of used assertions that have expired. Each goes in a transaction of its own, and one
 // that cannot go, which is logged, does not keep the others.
 func (d *Directory) Purge(ctx context.Context) error {
 	keep := d.KeepDeleted
@@ -175,6 +185,9 @@ func (d *Directory) Purge(ctx context.Context) error {
 			}
 		}
 	}
+	if err := d.forgetPortal(ctx); err != nil {
+		return err
+	}
 	return d.forgetAssertions(ctx)
 }
 
@@ -205,6 +218,8 @@ func (a *act) removePrincipal(id string) error {
 		`DELETE FROM owners WHERE object_id = $1 OR principal_id = $1`,
 		`DELETE FROM secrets WHERE holder_id = $1`,
 		`DELETE FROM certificates WHERE holder_id = $1`,
+		`DELETE FROM portal_links WHERE principal_id = $1`,
+		`DELETE FROM portal_sessions WHERE principal_id = $1`,
 		`DELETE FROM service_principals WHERE id = $1`)
 }
 

@@ -259,7 +259,8 @@ type PrincipalEdit struct {
 	Certificates       *[]Certificate
 }
 
-// UpdateServicePrincipal changes one. A disabled one gets no token on the very next request.
+// UpdateServicePrincipal changes one. A disabled one gets no token on the very
+// next request, and what it has open in the portal ends.
 func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Ref, edit PrincipalEdit) error {
 	if edit.Tags != nil {
 		if err := checkTags(PrincipalObject, *edit.Tags); err != nil {
@@ -275,6 +276,11 @@ func (d *Directory) UpdateServicePrincipal(ctx context.Context, c Caller, ref Re
 		if edit.Enabled != nil {
 			p.Enabled = *edit.Enabled
 			t.note("accountEnabled", strconv.FormatBool(p.Enabled))
+		}
+		if !p.Enabled {
+			if err := a.endPortal(p.ID); err != nil {
+				return err
+			}
 		}
 		if edit.AssignmentRequired != nil {
 			p.AssignmentRequired = *edit.AssignmentRequired

@@ -20,6 +20,9 @@ type need struct {
 	// there are none.
 	objects []string
 
+	// self is set for what every caller may do for itself.
+	self bool
+
 	// guarded is a principal that the operation could take over or cut off.
 	// When it holds rights that only administrators give, only an
 	// administrator may do it.
@@ -38,7 +41,7 @@ const administratorAction = "Entente.Federation/tenants/write"
 // administer is the need that only administrators of a tenant meet.
 func administer() need { return need{action: administratorAction, scope: "/"} }
 
-// rights are what a principal may do at this moment.
+// rights are what a caller may do at this moment.
 type rights struct {
 	caller      Caller
 	assignments []assignment
@@ -80,10 +83,15 @@ func (r rights) has(permissions ...string) bool {
 
 func (r rights) administrator() bool { return r.can(administratorAction, "/") }
 
-// rights reads what the caller may do. A principal that is gone or disabled is Unauthenticated.
+// rights reads what the caller may do. A principal that is gone or disabled is
+// Unauthenticated. Only a person without one has what its Roles say.
 func (d *Directory) rights(ctx context.Context, q db.Querier, c Caller) (rights, error) {
 	r := rights{caller: c}
-	if c.Kind == SystemCaller {
+	switch {
+	case c.Kind == SystemCaller:
+		return r, nil
+	case c.person():
+		r.hold(c.Roles)
 		return r, nil
 	}
 	gone := &Error{Kind: Unauthenticated, Object: PrincipalObject, ID: c.PrincipalID}
@@ -135,6 +143,7 @@ func (r rights) authorise(ctx context.Context, q db.Querier, n need) error {
 		denied.Scope = n.objects[0]
 	}
 	switch {
+	case n.self:
 	case len(n.graph) == 0:
 		if !r.can(n.action, n.scope) {
 			return denied

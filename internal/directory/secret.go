@@ -31,17 +31,23 @@ type NewSecret struct {
 
 const secretHint = 3
 
-// newSecret makes a secret of 256 random bits. Only its SHA-256 is kept: a
-// slow hash protects secrets that people choose, which these never are. None
-// begins with a hyphen, which command lines take for a flag (az login -p SECRET).
+// newSecret makes a secret. Only its SHA-256 is kept: a slow hash protects
+// secrets that people choose, which these never are.
 func newSecret(name string, start, end time.Time) (Secret, string) {
+	text := newSecretText()
+	return Secret{ID: newID(), DisplayName: name, Hint: text[:secretHint], Start: start, End: end, hash: hashSecret(text)}, text
+}
+
+// newSecretText makes the text of a secret: 256 random bits. None begins with a
+// hyphen, which command lines take for a flag (az login -p SECRET).
+func newSecretText() string {
 	bits := make([]byte, 32)
 	text := "-"
 	for text[0] == '-' {
 		rand.Read(bits) // never fails (crypto/rand)
 		text = base64.RawURLEncoding.EncodeToString(bits)
 	}
-	return Secret{ID: newID(), DisplayName: name, Hint: text[:secretHint], Start: start, End: end, hash: hashSecret(text)}, text
+	return text
 }
 
 // make makes a secret at a time.
