@@ -27,7 +27,7 @@ var rooms = map[string]struct {
 	}},
 	"internal/login": {may: []string{"client"}, never: []string{"database/sql", "k8s.io/client-go/rest"}},
 	"internal/server": {may: []string{
-		"internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/seed", "internal/manifest", "internal/exchange", "internal/directory", "internal/issuer",
+		"internal/token", "internal/graph", "internal/arm", "internal/portal", "internal/hosted", "internal/seed", "internal/manifest", "internal/exchange", "internal/directory", "internal/issuer",
 		"internal/keys", "internal/signin", "internal/credential", "internal/roles", "internal/db",
 	}},
 	"internal/doctor":          {may: []string{"client", "internal/credential", "internal/issuer"}},
@@ -37,6 +37,9 @@ var rooms = map[string]struct {
 	"internal/token":           {may: []string{"internal/exchange", "internal/keys", "internal/directory", "internal/strictjson"}},
 	"internal/graph":           {may: []string{"internal/directory", "internal/signin", "internal/credential", "internal/roles", "internal/strictjson"}},
 	"internal/arm":             {may: []string{"internal/directory", "internal/signin", "internal/credential", "internal/roles", "internal/strictjson"}},
+	"internal/portal": {may: []string{
+		"internal/exchange", "internal/directory", "internal/issuer", "internal/keys", "internal/signin", "internal/credential", "internal/roles", "internal/strictjson",
+	}},
 	"internal/hosted":          {may: []string{"internal/directory"}},
 	"internal/exchange":        {may: []string{"internal/directory", "internal/issuer", "internal/keys", "internal/credential"}},
 	"internal/directory":       {may: []string{"internal/credential", "internal/roles", "internal/rsakey", "internal/db"}},
@@ -69,7 +72,7 @@ var rooms = map[string]struct {
 // directly are imports that only some rooms may have themselves.
 var directly = map[string][]string{
 	"database/sql": {"internal/db", "internal/directory", "internal/issuer", "internal/keys", "internal/signin"},
-	"net/http":     {"internal/server", "internal/token", "internal/graph", "internal/arm", "internal/hosted", "internal/issuer", "internal/localissuer", "internal/intercept", "internal/cli", "internal/login", "internal/doctor", "internal/proxy", "internal/webhook", "client"},
+	"net/http":     {"internal/server", "internal/token", "internal/graph", "internal/arm", "internal/portal", "internal/hosted", "internal/issuer", "internal/localissuer", "internal/intercept", "internal/cli", "internal/login", "internal/doctor", "internal/proxy", "internal/webhook", "client"},
 }
 
 // pkg is what go list tells of a package.
