@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/entente-id/entente/internal/portal"
 )
 
 // The surfaces, as metrics and events name them.
@@ -12,6 +14,7 @@ const (
 	graphSurface  = "graph"
 	armSurface    = "arm"
 	hostedSurface = "hosted"
+	portalSurface = "portal"
 	rootSurface   = "root"
 )
 
@@ -29,6 +32,8 @@ func (s *Service) surfaceOf(r *http.Request) string {
 		return armSurface
 	case "oic":
 		return hostedSurface
+	case "portal":
+		return portalSurface
 	}
 	return tokenSurface
 }
@@ -45,6 +50,8 @@ func (s *Service) dispatch(w http.ResponseWriter, r *http.Request, surface strin
 			return
 		}
 		s.hosted.ServeHTTP(w, r)
+	case portalSurface:
+		s.portal.ServeHTTP(w, r)
 	case tokenSurface:
 		if !s.limit.allow(addressIn(r.Context())) {
 			s.token.TooMany(w, r)
@@ -71,5 +78,6 @@ func (s *Service) root(w http.ResponseWriter, r *http.Request) {
 		"openid_configuration": base + "/" + s.defaultTenant + "/v2.0/.well-known/openid-configuration",
 		"graph":                base + "/v1.0",
 		"resource_manager":     base + "/subscriptions",
+		"portal":               base + portal.Path,
 	})
 }

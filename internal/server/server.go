@@ -30,6 +30,7 @@ import (
 	"github.com/entente-id/entente/internal/issuer"
 	"github.com/entente-id/entente/internal/keys"
 	"github.com/entente-id/entente/internal/manifest"
+	"github.com/entente-id/entente/internal/portal"
 	"github.com/entente-id/entente/internal/signin"
 	"github.com/entente-id/entente/internal/token"
 )
@@ -54,6 +55,7 @@ type Service struct {
 	graph     *graph.Surface
 	arm       *arm.Surface
 	hosted    *hosted.Surface
+	portal    *portal.Surface
 
 	seal          keys.Sealer
 	seed          *manifest.Manifest // nil: none
@@ -232,7 +234,17 @@ func (s *Service) openSurfaces() error {
 		SigningKeys: signingKeys{s.keys, s.directory}, CheckKeySet: checkKeySet, Tenant: s.tenantOf, Seal: s.seal,
 	})
 	s.hosted = hosted.New(hosted.Config{Directory: s.directory, Note: note, Log: s.log})
+	s.portal = portal.New(portal.Config{
+		Directory: s.directory, Exchange: s.exchange, Issuers: s.issuers, Keys: s.keys, SignIns: s.signIns, Rotate: s.rotate,
+		URL: c.PublicURL, Base: base, Tenant: s.defaultTenant, Seal: s.seal, Address: addressIn, RequestID: requestID, Note: note, Log: s.log, Clock: c.Clock, Version: c.Version,
+	})
 	return nil
+}
+
+// rotate publishes the next signing key of a caller's tenant.
+func (s *Service) rotate(ctx context.Context, c directory.Caller) error {
+	_, err := signingKeys{s.keys, s.directory}.Rotate(ctx, c)
+	return err
 }
 
 // tenantOf is the tenant that callers without a token are sent to.
