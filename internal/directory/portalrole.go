@@ -49,11 +49,11 @@ func (r PortalRole) normal() (PortalRole, error) {
 		return r, fmt.Errorf("portal role %q is none of %s", r.Name, strings.Join(portalRoleNames(), ", "))
 	}
 	n := PortalRole{Name: definition.Name}
-	if r.Scope == "" || cleanScope(r.Scope) == "/" {
+	if r.Scope == "" || r.Scope == "/" {
 		return n, nil
 	}
 	n.Scope = cleanScope(r.Scope)
-	if checkText(AssignmentObject, "scope", n.Scope, maxScope) != nil || !roles.Covers("/", n.Scope) {
+	if checkText(AssignmentObject, "scope", n.Scope, maxScope) != nil || !roles.Covers("/", r.Scope) {
 		return r, fmt.Errorf("portal role %q: %q is not a scope of at most %d characters", r.Name, r.Scope, maxScope)
 	}
 	return n, nil

@@ -83,14 +83,15 @@ func (r rights) has(permissions ...string) bool {
 
 func (r rights) administrator() bool { return r.can(administratorAction, "/") }
 
-// rights reads what the caller may do. A principal that is gone or disabled is
-// Unauthenticated. Only a person without one has what its Roles say.
+// rights reads what the caller may do. A principal that is gone or disabled,
+// and a person without a role, is Unauthenticated. Only a person without a
+// principal has what its Roles say.
 func (d *Directory) rights(ctx context.Context, q db.Querier, c Caller) (rights, error) {
 	r := rights{caller: c}
 	switch {
 	case c.Kind == SystemCaller:
 		return r, nil
-	case c.person():
+	case c.person() && len(c.Roles) > 0:
 		r.hold(c.Roles)
 		return r, nil
 	}
