@@ -48,6 +48,6 @@ func wireEvent(e directory.Event) record[auditEvent] {
 
 func (s *Surface) listAuditEvents(c *call) (*answer, error) {
 	return list(s, c, func(p directory.Page) (directory.Paged[directory.Event], error) {
-		return s.dir.Events(c, c.caller, p)
+		return s.dir.Events(c, c.caller, directory.EventFilter{}, p)
 	}, wireEvent)
 }

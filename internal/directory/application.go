@@ -169,8 +169,7 @@ func (d *Directory) Application(ctx context.Context, c Caller, ref Ref) (Applica
 	return list[0], err
 }
 
-// Applications lists those that the caller may see, by display name without
-// case, an exact match before longer names.
+// Applications lists those that the caller may see.
 func (d *Directory) Applications(ctx context.Context, c Caller, f Filter, page Page) (Paged[Application], error) {
 	return d.applications(ctx, c, f, page, live)
 }
@@ -196,7 +195,7 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	if !r.has(mayRead...) {
 		w.add(`id IN (SELECT object_id FROM owners WHERE principal_id = ?)`, c.PrincipalID)
 	}
-	w.shared(d.DB, "applications", f)
+	w.shared(d.DB, "applications", f, page)
 	if f.IdentifierURI != nil {
 		w.add(`id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?)`, c.TenantID, *f.IdentifierURI)
 	}
@@ -208,13 +207,12 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	if err != nil {
 		return Paged[Application]{}, err
 	}
-	w.after("applications", page)
-	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM applications WHERE `+w.text()+` ORDER BY name_sort, id LIMIT `+w.arg(page.limit()+1), w.args...)
+	w.after("applications", f.Order, page)
+	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM applications WHERE `+w.text()+` ORDER BY `+f.Order.text("applications")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Application]{}, err
 	}
-	p := paged(items, page, func(a Application) string { return pageKey(a.DisplayName, a.ID) })
-	p.Total = total
+	p := paged(items, page, total, func(a Application) string { return f.Order.key(a.DisplayName, a.CreatedAt, a.ID) })
 	return p, fill(ctx, d.DB.Read(), p.Items, false)
 }
 

@@ -50,8 +50,9 @@ func cleanScope(scope string) string {
 
 // AssignmentFilter narrows a list of role assignments.
 type AssignmentFilter struct {
-	PrincipalID string // empty: any
-	AtScope     bool   // only the scope and what is above it; otherwise also what is below
+	PrincipalID  string // empty: any
+	DefinitionID string // empty: any
+	AtScope      bool   // only the scope and what is above it; otherwise also what is below
 }
 
 // RoleAssignments lists those that count on a scope, by age.
@@ -63,6 +64,9 @@ func (d *Directory) RoleAssignments(ctx context.Context, c Caller, scope string,
 	w.add(`tenant_id = ?`, c.TenantID)
 	if f.PrincipalID != "" {
 		w.add(`principal_id = ?`, fold(f.PrincipalID))
+	}
+	if f.DefinitionID != "" {
+		w.add(`definition_id = ?`, fold(f.DefinitionID))
 	}
 	all, err := query(ctx, d.DB.Read(), scanAssignment, `SELECT `+assignmentColumns+` FROM role_assignments WHERE `+w.text()+` ORDER BY created_at, name`, w.args...)
 	key := scopeKey(scope)

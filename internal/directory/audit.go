@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -121,23 +122,108 @@ func (a *act) record(t *target) error {
 	return err
 }
 
-// Events lists the audit events of the caller's tenant, newest first.
-func (d *Directory) Events(ctx context.Context, c Caller, page Page) (Paged[Event], error) {
+// EventFilter narrows a list of audit events; zero members do not narrow it.
+type EventFilter struct {
+	Actor    string    // the id or client id of the service principal that did it, or the name of somebody else, exactly
+	Action   string    // what the action begins with, in any case
+	Object   Object    // the kind of its target
+	TargetID string    // the id of its target, or that of what the target hangs off
+	From     time.Time // inclusive
+	To       time.Time // exclusive
+}
+
+// eventWindow is how many events one page of a list may look at.
+const eventWindow = 20_000
+
+// Events lists the audit events of the caller's tenant, newest first. A search
+// is in the names of actor and target, the target's id and the action. A page
+// looks at a bounded number of events: with a filter or a search it may hold
+// fewer than asked for, or none, and yet have a next one. Its length is not counted.
+func (d *Directory) Events(ctx context.Context, c Caller, f EventFilter, page Page) (Paged[Event], error) {
 	if err := d.permitRead(ctx, c, federation("auditEvents/read", "/")); err != nil {
 		return Paged[Event]{}, err
 	}
 	w := where{}
 	w.add(`tenant_id = ?`, c.TenantID)
-	if at, id, ok := strings.Cut(page.After, "."); ok {
-		ms, err := strconv.ParseInt(at, 10, 64)
+	if !f.From.IsZero() {
+		w.add(`at >= ?`, f.From.UnixMilli())
+	}
+	if !f.To.IsZero() {
+		w.add(`at < ?`, f.To.UnixMilli())
+	}
+	if page.After != "" {
+		at, id, err := parseEventKey(page.After)
 		if err != nil {
 			return Paged[Event]{Items: []Event{}}, nil // no page ends there
 		}
-		w.add(`(at, id) < (?, ?)`, ms, id)
+		w.add(`(at, id) < (?, ?)`, at, id)
+	}
+	end := "" // of what the page looks at
+	if f.narrows() || page.Search != "" {
+		last, err := query(ctx, d.DB.Read(), scanEventKey, `SELECT at, id FROM audit_events WHERE `+w.text()+` ORDER BY at DESC, id DESC LIMIT 1 OFFSET `+w.arg(eventWindow-1), w.args...)
+		if err != nil {
+			return Paged[Event]{}, err
+		}
+		w.args = w.args[:len(w.args)-1]
+		if len(last) > 0 {
+			end = last[0]
+			at, id, _ := parseEventKey(end)
+			w.add(`(at, id) >= (?, ?)`, at, id)
+		}
+		if err := w.events(d.DB, f, page.Search); err != nil {
+			return Paged[Event]{}, err
+		}
 	}
 	items, err := query(ctx, d.DB.Read(), scanEvent, `SELECT id, at, actor_kind, actor_id, actor_app_id, actor_name, action, target_kind, target_id, target_name, detail, address, request_id
 		FROM audit_events WHERE `+w.text()+` ORDER BY at DESC, id DESC LIMIT `+w.arg(page.limit()+1), w.args...)
-	return paged(items, page, func(e Event) string { return fmt.Sprintf("%d.%s", millis(e.At), e.ID) }), err
+	p := paged(items, page, Tally{}, func(e Event) string { return eventKey(millis(e.At), e.ID) })
+	p.Next = cmp.Or(p.Next, end)
+	return p, err
+}
+
+// narrows says whether a filter has members other than times.
+func (f EventFilter) narrows() bool {
+	f.From, f.To = time.Time{}, time.Time{}
+	return f != EventFilter{}
+}
+
+// events adds what only looking at each event tells.
+func (w *where) events(d *db.DB, f EventFilter, search string) error {
+	if f.Actor != "" {
+		w.add(`(actor_id = ? OR actor_app_id = ? OR actor_name = ?)`, fold(f.Actor), fold(f.Actor), f.Actor)
+	}
+	if f.Action != "" {
+		w.add(`substr(`+d.Lower(`action`)+`, 1, length(?)) = ?`, db.Folded(f.Action), db.Folded(f.Action))
+	}
+	if f.Object != "" {
+		w.add(`target_kind = ?`, string(f.Object))
+	}
+	if f.TargetID != "" {
+		quoted, err := toJSON(f.TargetID)
+		if err != nil {
+			return err
+		}
+		w.add(`(`+d.Lower(`target_id`)+` = ? OR `+d.HoldsFolded(`detail`, `?`)+`)`, db.Folded(f.TargetID), db.Folded(quoted))
+	}
+	if search != "" {
+		w.search(d, search, d.HoldsFolded(`target_name`, `?`), []any{db.Folded(search)}, []string{`actor_name`, `target_id`, `action`}, []string{`actor_id`, `actor_app_id`})
+	}
+	return nil
+}
+
+func eventKey(at int64, id string) string { return strconv.FormatInt(at, 10) + "." + id }
+
+func parseEventKey(key string) (at int64, id string, err error) {
+	ms, id, _ := strings.Cut(key, ".")
+	at, err = strconv.ParseInt(ms, 10, 64)
+	return at, id, err
+}
+
+func scanEventKey(r row) (string, error) {
+	var at int64
+	var id string
+	err := r.Scan(&at, &id)
+	return eventKey(at, id), err
 }
 
 func scanEvent(r row) (Event, error) {

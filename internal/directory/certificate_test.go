@@ -284,7 +284,7 @@ func TestCertificatesAreRecorded(t *testing.T) {
 		latest := func(n int) []directory.Event {
 			w.Helper()
 			w.clock.Advance(time.Second)
-			page, err := w.dir.Events(w.ctx(), w.admin, directory.Page{Limit: n})
+			page, err := w.dir.Events(w.ctx(), w.admin, directory.EventFilter{}, directory.Page{Limit: n})
 			w.ok(err)
 			return page.Items
 		}

@@ -40,10 +40,10 @@ var clusterName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9
 // The columns of a cluster with its issuer. A list leaves the key sets where
 // they are: a page of them could be 50 MiB.
 const (
-	clusterColumns = `c.id, c.tenant_id, c.subscription_id, c.group_name, c.name, c.location, c.tags, c.issuer_url, c.hosted, c.created_at, c.updated_at,
+	clusterColumns = `r.id, r.tenant_id, r.subscription_id, r.group_name, r.name, r.location, r.tags, r.issuer_url, r.hosted, r.created_at, r.updated_at,
 		coalesce(i.name, ''), coalesce(i.key_source, ''), coalesce(i.updated_at, 0)`
-	clusterTables = `clusters c LEFT JOIN issuers i ON i.tenant_id = c.tenant_id AND i.url = c.issuer_url`
-	clusterIs     = `c.tenant_id = $1 AND c.subscription_id = $2 AND c.group_key = $3 AND c.name_key = $4`
+	clusterTables = `clusters r LEFT JOIN issuers i ON i.tenant_id = r.tenant_id AND i.url = r.issuer_url`
+	clusterIs     = `r.tenant_id = $1 AND r.subscription_id = $2 AND r.group_key = $3 AND r.name_key = $4`
 )
 
 func (r ClusterRef) args(tenantID string) []any {
@@ -115,31 +115,28 @@ func (d *Directory) Cluster(ctx context.Context, c Caller, ref ClusterRef) (Clus
 }
 
 // Clusters lists those of a subscription, or of one group, that the caller may
-// read, by group and name without case, without the ids of their keys. A page
-// may hold fewer than asked for and yet have a next one.
+// read, by group and name without case; with no subscription those of the
+// tenant, by name. They come without the ids of their keys. A search is in the
+// name and the issuer's URL.
 func (d *Directory) Clusters(ctx context.Context, c Caller, subscriptionID, group string, page Page) (Paged[Cluster], error) {
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
 		return Paged[Cluster]{}, err
 	}
 	w := where{}
-	w.add(`c.tenant_id = ?`, c.TenantID)
-	w.add(`c.subscription_id = ?`, fold(subscriptionID))
 	read := clusterProvider + "/read"
-	if group != "" {
-		w.add(`c.group_key = ?`, fold(group))
-		_, err = r.inGroup(ctx, d.DB.Read(), subscriptionID, group, need{action: read, scope: groupScope(subscriptionID, group)})
-	} else {
-		_, err = r.subscription(ctx, d.DB.Read(), subscriptionID)
-	}
+	order, err := r.resources(ctx, d.DB.Read(), &w, subscriptionID, group, clusterProvider, read)
 	if err != nil {
 		return Paged[Cluster]{}, err
 	}
-	if group, name, ok := strings.Cut(page.After, "/"); ok {
-		w.add(`(c.group_key, c.name_key) > (?, ?)`, group, name)
+	w.named(d.DB, page.Search, `r.name_key`, []string{`r.issuer_url`}, `r.id`)
+	total, err := page.total(ctx, d.DB.Read(), "clusters r", w)
+	if err != nil {
+		return Paged[Cluster]{}, err
 	}
-	items, err := query(ctx, d.DB.Read(), scanCluster(), `SELECT `+clusterColumns+` FROM `+clusterTables+` WHERE `+w.text()+` ORDER BY c.group_key, c.name_key LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, func(m Cluster) string { return fold(m.Group) + "/" + fold(m.Name) })
+	w.past(page, order...)
+	items, err := query(ctx, d.DB.Read(), scanCluster(), `SELECT `+clusterColumns+` FROM `+clusterTables+` WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	p := paged(items, page, total, func(m Cluster) string { return resourceKey(order, m.SubscriptionID, m.Group, m.Name) })
 	p.Items = readable(p.Items, func(m Cluster) bool { return r.can(read, m.ResourceID()) })
 	return p, err
 }

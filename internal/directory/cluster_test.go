@@ -578,7 +578,7 @@ func TestEventsOfClusters(t *testing.T) {
 		_, err := w.dir.SetClusterKeys(w.ctx(), w.admin, c.ClusterRef, freshKeySet())
 		w.ok(err)
 		w.ok(w.dir.DeleteCluster(w.ctx(), w.admin, c.ClusterRef))
-		events, err := w.dir.Events(w.ctx(), w.admin, directory.Page{Limit: w.events() - before})
+		events, err := w.dir.Events(w.ctx(), w.admin, directory.EventFilter{}, directory.Page{Limit: w.events() - before})
 		w.ok(err)
 		var got []string
 		for _, e := range events.Items {

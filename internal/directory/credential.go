@@ -84,20 +84,52 @@ func (a *act) parent(ref Parent, verb string, t *target) (parent, error) {
 	return parent{credential.ManagedIdentity, m.PrincipalID, m.Name}, a.permit(n, t)
 }
 
-// Credentials lists a parent's, by name.
+// Credentials lists a parent's, by name. A search is in name, issuer and subject.
 func (d *Directory) Credentials(ctx context.Context, c Caller, ref Parent, page Page) (Paged[Credential], error) {
 	p, err := d.readableParent(ctx, c, ref)
 	if err != nil {
 		return Paged[Credential]{}, err
 	}
-	total, err := page.total(ctx, d.DB.Read(), "credentials", where{conditions: []string{`parent_id = $1`}, args: []any{p.id}})
+	w := where{}
+	w.add(`parent_id = ?`, p.id)
+	if page.Search != "" {
+		w.search(d.DB, page.Search, d.DB.HoldsFolded(`name`, `?`), []any{db.Folded(page.Search)}, []string{`issuer`, `subject`}, []string{`id`})
+	}
+	total, err := page.total(ctx, d.DB.Read(), "credentials", w)
 	if err != nil {
 		return Paged[Credential]{}, err
 	}
-	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE parent_id = $1 AND name_key > $2 ORDER BY name_key LIMIT $3`, p.id, page.After, page.limit()+1)
-	found := paged(items, page, func(c Credential) string { return p.nameKey(c.Name) })
-	found.Total = total
-	return found, err
+	w.add(`name_key > ?`, page.After)
+	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
+	return paged(items, page, total, func(c Credential) string { return p.nameKey(c.Name) }), err
+}
+
+// CredentialByID reads one of the caller's tenant by its id alone, with what it
+// hangs off. One that the caller may not read is not there for it.
+func (d *Directory) CredentialByID(ctx context.Context, c Caller, id string) (Credential, Parent, error) {
+	missing := notFound(CredentialObject, id)
+	ref, err := one(ctx, d.DB.Read(), missing, func(r row) (Parent, error) {
+		var application string
+		var m IdentityRef
+		err := r.Scan(&application, &m.SubscriptionID, &m.Group, &m.Name)
+		if m.Name != "" {
+			return Parent{Identity: &m}, err
+		}
+		return Parent{Application: &Ref{ID: application}}, err
+	}, `SELECT c.parent_id, coalesce(m.subscription_id, ''), coalesce(m.group_name, ''), coalesce(m.name, '')
+		FROM credentials c LEFT JOIN managed_identities m ON m.id = c.parent_id WHERE c.tenant_id = $1 AND c.id = $2`, c.TenantID, fold(id))
+	if err != nil {
+		return Credential{}, Parent{}, err
+	}
+	p, err := d.readableParent(ctx, c, ref)
+	if e, ok := errors.AsType[*Error](err); ok && (e.Kind == Forbidden || e.Kind == NotFound) {
+		err = missing
+	}
+	if err != nil {
+		return Credential{}, Parent{}, err
+	}
+	found, err := one(ctx, d.DB.Read(), missing, scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE parent_id = $1 AND id = $2`, p.id, fold(id))
+	return found, ref, err
 }
 
 // Credential reads one by its id or name.

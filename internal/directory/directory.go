@@ -63,14 +63,21 @@ func (d *Directory) log() *slog.Logger {
 type Page struct {
 	After string
 	Limit int
-	Count bool // also say how long a list of applications, service principals or credentials is
+	// Search keeps only what holds this text, without case: in the name and,
+	// depending on the list, in what else people know a thing by. A GUID also
+	// finds the one that has it as its id or client id. Of an After it must be
+	// the same as before.
+	Search string
+	Count  bool // also say how long the list is
+	Most   int  // do not count further than this; 0: to the end
 }
 
 // Paged is one page of a list. Next is empty on the last one.
 type Paged[T any] struct {
 	Items []T
 	Next  string
-	Total int // how long the list is, when Page.Count asked for it
+	Total int  // how long the list is, when Page.Count asked for it
+	More  bool // it is longer than Total, which is Page.Most
 }
 
 // The sizes of a page.
@@ -87,24 +94,43 @@ func (p Page) limit() int {
 }
 
 // total counts the rows of a list, before the condition that starts the page is added.
-func (p Page) total(ctx context.Context, q db.Querier, tables string, w where) (int, error) {
+func (p Page) total(ctx context.Context, q db.Querier, tables string, w where) (Tally, error) {
 	if !p.Count {
-		return 0, nil
+		return Tally{}, nil
 	}
-	n, err := query(ctx, q, scanInt, `SELECT count(*) FROM `+tables+` WHERE `+w.text(), w.args...)
-	if err != nil || len(n) == 0 {
-		return 0, err
+	return tally(ctx, q, tables, w, p.Most)
+}
+
+// A Tally is a number that was not counted further than somebody cares.
+type Tally struct {
+	N    int
+	More bool // there are more than N
+}
+
+// tally counts rows, up to most unless that is 0.
+func tally(ctx context.Context, q db.Querier, tables string, w where, most int) (Tally, error) {
+	text := `SELECT count(*) FROM ` + tables + ` WHERE ` + w.text()
+	if most > 0 {
+		text = `SELECT count(*) FROM (SELECT 1 AS one FROM ` + tables + ` WHERE ` + w.text() + ` LIMIT ` + w.arg(most+1) + `) AS counted`
 	}
-	return n[0], nil
+	n, err := query(ctx, q, scanInt, text, w.args...)
+	switch {
+	case err != nil || len(n) == 0:
+		return Tally{}, err
+	case most > 0 && n[0] > most:
+		return Tally{N: most, More: true}, nil
+	}
+	return Tally{N: n[0]}, nil
 }
 
 // paged cuts items, of which one more than the page holds was read, to a page.
-func paged[T any](items []T, p Page, key func(T) string) Paged[T] {
-	if len(items) <= p.limit() {
-		return Paged[T]{Items: items}
+func paged[T any](items []T, p Page, t Tally, key func(T) string) Paged[T] {
+	found := Paged[T]{Items: items, Total: t.N, More: t.More}
+	if len(items) > p.limit() {
+		found.Items = items[:p.limit()]
+		found.Next = key(found.Items[len(found.Items)-1])
 	}
-	items = items[:p.limit()]
-	return Paged[T]{Items: items, Next: key(items[len(items)-1])}
+	return found
 }
 
 // query reads all rows of a statement; scan reads one.

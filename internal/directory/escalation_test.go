@@ -188,12 +188,14 @@ func TestEscalation(t *testing.T) {
 		add("remove a prefix of an issuer's scope", func() error { return w.dir.RemoveIssuer(w.ctx(), issuerAdmin.Caller, "min") })
 		add("policy", func() error { return w.dir.SetPolicy(w.ctx(), writer.Caller, directory.Policy{MaxCredentials: 100}) })
 		add("tenant", func() error { return none(w.dir.CreateTenant(w.ctx(), writer.Caller, directory.NewTenant{})) })
-		add("events", func() error { return none(w.dir.Events(w.ctx(), writer.Caller, directory.Page{})) })
+		add("events", func() error {
+			return none(w.dir.Events(w.ctx(), writer.Caller, directory.EventFilter{}, directory.Page{}))
+		})
 		add("another tenant's administrator makes tenants", func() error { return none(w.dir.CreateTenant(w.ctx(), otherAdmin, directory.NewTenant{})) })
 		add("a caller of the wrong tenant", func() error {
 			c := otherAdmin
 			c.TenantID = w.tenant.ID
-			return none(w.dir.Events(w.ctx(), c, directory.Page{}))
+			return none(w.dir.Events(w.ctx(), c, directory.EventFilter{}, directory.Page{}))
 		})
 		add("a scope that climbs", func() error {
 			return none(w.dir.Group(w.ctx(), contributor.Caller, w.subscription, "g/../elsewhere"))
@@ -245,7 +247,7 @@ func (w *world) state() string {
 		`count(*) + sum(max_credentials) FROM tenants`, `count(*) + sum(revision) + sum(deleted_at) FROM applications`, `count(*) FROM secrets`,
 		`count(*) + sum(revision) + sum(enabled) FROM service_principals`, `count(*) FROM owners`, `count(*) + sum(length(subject)) FROM credentials`,
 		`count(*) + sum(revision) FROM issuers`, `count(*) FROM app_role_assignments`, `count(*) FROM role_assignments`,
-		`count(*) + sum(revision) FROM managed_identities`, `count(*) + coalesce(sum(revision), 0) FROM clusters`, `count(*) FROM resource_groups`, `count(*) FROM portal_links`, `count(*) FROM portal_sessions`, `count(*) FROM audit_events`,
+		`count(*) + sum(revision) FROM managed_identities`, `count(*) + coalesce(sum(revision), 0) FROM clusters`, `count(*) FROM resource_groups`, `count(*) FROM audit_events`,
 	} {
 		var n int64
 		w.ok(w.db.Read().QueryRowContext(w.ctx(), `SELECT CAST(`+strings.Replace(text, " FROM", " AS BIGINT) FROM", 1)).Scan(&n))

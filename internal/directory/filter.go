@@ -3,7 +3,9 @@ package directory
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/entente-id/entente/internal/db"
 )
@@ -20,6 +22,45 @@ type Filter struct {
 	UniqueName     *string // applications
 	PrincipalKind  *string // principals: Application or ManagedIdentity
 	ParentObjectID *string // principals: the application or managed identity that they belong to
+	Order          Order
+}
+
+// Order is how a list of applications or service principals is sorted.
+type Order string
+
+// The orders. Those by name are by display name without case, an exact match
+// before longer names.
+const (
+	ByName        Order = ""
+	ByNameDown    Order = "name desc"
+	ByCreated     Order = "created" // the oldest first
+	ByCreatedDown Order = "created desc"
+)
+
+// column is what an order sorts by, besides the id.
+func (o Order) column() string {
+	if o == ByCreated || o == ByCreatedDown {
+		return "created_at"
+	}
+	return "name_sort"
+}
+
+func (o Order) down() bool { return o == ByNameDown || o == ByCreatedDown }
+
+// text is the ORDER BY of a table's rows.
+func (o Order) text(table string) string {
+	if o.down() {
+		return table + `.` + o.column() + ` DESC, ` + table + `.id DESC`
+	}
+	return table + `.` + o.column() + `, ` + table + `.id`
+}
+
+// key is where a list goes on behind an item.
+func (o Order) key(displayName string, createdAt time.Time, id string) string {
+	if o.column() == "created_at" {
+		return strconv.FormatInt(millis(createdAt), 10) + "." + id
+	}
+	return sortKey(displayName) + "." + id
 }
 
 // where collects the conditions of a statement and their values.
@@ -46,11 +87,23 @@ func (w *where) add(condition string, values ...any) {
 // last one is repeated until there are a power of two, so that there are few
 // texts of a statement to keep prepared.
 func (w *where) in(column string, values []string) {
-	places := make([]string, 1<<bits.Len(uint(len(values)-1)))
-	for i := range places {
-		places[i] = w.arg(values[min(i, len(values)-1)])
+	places := []string{}
+	for _, v := range padded(values) {
+		places = append(places, w.arg(v))
 	}
 	w.add(column + ` IN (` + strings.Join(places, ", ") + `)`)
+}
+
+// padded repeats the last value until there are a power of two, or none.
+func padded[T any](values []T) []T {
+	if len(values) == 0 {
+		return nil
+	}
+	all := make([]T, 1<<bits.Len(uint(len(values)-1)))
+	for i := range all {
+		all[i] = values[min(i, len(values)-1)]
+	}
+	return all
 }
 
 func (w *where) text() string { return strings.Join(w.conditions, " AND ") }
@@ -65,7 +118,10 @@ func (w *where) never(filters ...*string) {
 }
 
 // shared adds what the lists of applications and of service principals have in common.
-func (w *where) shared(d *db.DB, table string, f Filter) {
+func (w *where) shared(d *db.DB, table string, f Filter, page Page) {
+	if page.Search != "" {
+		w.search(d, page.Search, d.HexHolds(table+`.name_sort`, `?`), []any{sortKey(page.Search)}, nil, []string{table + `.id`, table + `.app_id`})
+	}
 	if f.ID != nil {
 		w.add(table+`.id = ?`, fold(*f.ID))
 	}
@@ -84,12 +140,61 @@ func (w *where) shared(d *db.DB, table string, f Filter) {
 	}
 }
 
-// after starts a list by display name behind its page's pageKey.
-func (w *where) after(table string, page Page) {
-	if name, id, ok := strings.Cut(page.After, "."); ok {
-		w.add(`(`+table+`.name_sort, `+table+`.id) > (?, ?)`, name, id)
+// after starts a list in an order behind the item of its page's key.
+func (w *where) after(table string, o Order, page Page) {
+	first, id, ok := strings.Cut(page.After, ".")
+	if !ok {
+		return
+	}
+	var value any = first
+	if o.column() == "created_at" {
+		ms, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			w.add(`1 = 0`) // no page ends there
+			return
+		}
+		value = ms
+	}
+	than := `>`
+	if o.down() {
+		than = `<`
+	}
+	w.add(`(`+table+`.`+o.column()+`, `+table+`.id) `+than+` (?, ?)`, value, id)
+}
+
+// past starts a list behind the item whose key, of one name for each column
+// and slashes between them, is the page's.
+func (w *where) past(page Page, columns ...string) {
+	values := []any{}
+	for value := range strings.SplitSeq(page.After, "/") {
+		values = append(values, value)
+	}
+	if page.After != "" && len(values) == len(columns) {
+		w.add(`(`+strings.Join(columns, ", ")+`) > (?`+strings.Repeat(", ?", len(columns)-1)+`)`, values...)
 	}
 }
 
-// pageKey is where a list by display name goes on.
-func pageKey(displayName, id string) string { return sortKey(displayName) + "." + id }
+// named is a search in a column of folded names, and in columns of texts that
+// are in any case, of which only ASCII letters have one. A GUID also finds
+// what has it in one of ids.
+func (w *where) named(d *db.DB, search, key string, texts []string, ids ...string) {
+	if search == "" {
+		return
+	}
+	w.search(d, search, d.Holds(key, `?`), []any{fold(search)}, texts, ids)
+}
+
+// search adds that a first condition is met, or a text holds what is searched, or an id is it.
+func (w *where) search(d *db.DB, search, condition string, values []any, texts, ids []string) {
+	for _, text := range texts {
+		condition += ` OR ` + d.HoldsFolded(text, `?`)
+		values = append(values, db.Folded(search))
+	}
+	if IsID(search) {
+		for _, id := range ids {
+			condition += ` OR ` + id + ` = ?`
+			values = append(values, fold(search))
+		}
+	}
+	w.add(`(`+condition+`)`, values...)
+}

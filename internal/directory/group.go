@@ -84,20 +84,31 @@ func (d *Directory) Group(ctx context.Context, c Caller, subscriptionID, name st
 	return r.inGroup(ctx, d.DB.Read(), subscriptionID, name, onGroup("read", subscriptionID, name))
 }
 
-// Groups lists those that the caller may read, by name without case. A page
-// may hold fewer than asked for and yet have a next one.
+// Groups lists those of a subscription that the caller may read, by name
+// without case; with no subscription those of the tenant. A search is in the name.
 func (d *Directory) Groups(ctx context.Context, c Caller, subscriptionID string, page Page) (Paged[Group], error) {
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
 		return Paged[Group]{}, err
 	}
-	if _, err := r.subscription(ctx, d.DB.Read(), subscriptionID); err != nil {
+	w, read, order := where{}, onGroup("read", "", "").action, []string{`name_key`, `subscription_id`}
+	w.add(`tenant_id = ?`, c.TenantID)
+	if subscriptionID != "" {
+		if _, err := r.subscription(ctx, d.DB.Read(), subscriptionID); err != nil {
+			return Paged[Group]{}, err
+		}
+		w.add(`subscription_id = ?`, fold(subscriptionID))
+	}
+	r.reach(read, "").narrow(&w, `subscription_id`, `name_key`, "")
+	w.named(d.DB, page.Search, `name_key`, nil)
+	total, err := page.total(ctx, d.DB.Read(), "resource_groups", w)
+	if err != nil {
 		return Paged[Group]{}, err
 	}
-	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE tenant_id = $1 AND subscription_id = $2 AND name_key > $3 ORDER BY name_key LIMIT $4`,
-		c.TenantID, fold(subscriptionID), page.After, page.limit()+1)
-	p := paged(items, page, func(g Group) string { return fold(g.Name) })
-	p.Items = readable(p.Items, func(g Group) bool { return r.can(onGroup("read", "", "").action, g.Scope()) })
+	w.past(page, order...)
+	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	p := paged(items, page, total, func(g Group) string { return fold(g.Name) + "/" + g.SubscriptionID })
+	p.Items = readable(p.Items, func(g Group) bool { return r.can(read, g.Scope()) })
 	return p, err
 }
 

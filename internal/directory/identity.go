@@ -84,31 +84,27 @@ func (d *Directory) identity(ctx context.Context, c Caller, ref IdentityRef, ver
 }
 
 // Identities lists those of a subscription, or of one group, that the caller
-// may read, by group and name without case. A page may hold fewer than asked
-// for and yet have a next one.
+// may read, by group and name without case; with no subscription those of the
+// tenant, by name. A search is in the name, and for a client id.
 func (d *Directory) Identities(ctx context.Context, c Caller, subscriptionID, group string, page Page) (Paged[Identity], error) {
 	r, err := d.rights(ctx, d.DB.Read(), c)
 	if err != nil {
 		return Paged[Identity]{}, err
 	}
 	w := where{}
-	w.add(`tenant_id = ?`, c.TenantID)
-	w.add(`subscription_id = ?`, fold(subscriptionID))
 	read := identityProvider + "/read"
-	if group != "" {
-		w.add(`group_key = ?`, fold(group))
-		_, err = r.inGroup(ctx, d.DB.Read(), subscriptionID, group, need{action: read, scope: groupScope(subscriptionID, group)})
-	} else {
-		_, err = r.subscription(ctx, d.DB.Read(), subscriptionID)
-	}
+	order, err := r.resources(ctx, d.DB.Read(), &w, subscriptionID, group, identityProvider, read)
 	if err != nil {
 		return Paged[Identity]{}, err
 	}
-	if group, name, ok := strings.Cut(page.After, "/"); ok {
-		w.add(`(group_key, name_key) > (?, ?)`, group, name)
+	w.named(d.DB, page.Search, `r.name_key`, nil, `r.id`, `r.client_id`)
+	total, err := page.total(ctx, d.DB.Read(), "managed_identities r", w)
+	if err != nil {
+		return Paged[Identity]{}, err
 	}
-	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities WHERE `+w.text()+` ORDER BY group_key, name_key LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, func(m Identity) string { return fold(m.Group) + "/" + fold(m.Name) })
+	w.past(page, order...)
+	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities r WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	p := paged(items, page, total, func(m Identity) string { return resourceKey(order, m.SubscriptionID, m.Group, m.Name) })
 	p.Items = readable(p.Items, func(m Identity) bool { return r.can(read, m.ResourceID()) })
 	return p, err
 }

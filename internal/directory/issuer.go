@@ -98,13 +98,21 @@ const issuersScope = "/providers/Entente.Federation/issuers"
 
 func issuerScope(name string) string { return issuersScope + "/" + name }
 
-// Issuers lists those of the caller's tenant, by name.
+// Issuers lists those of the caller's tenant, by name. A search is in the name and the URL.
 func (d *Directory) Issuers(ctx context.Context, c Caller, page Page) (Paged[Issuer], error) {
 	if err := d.permitRead(ctx, c, federation("issuers/read", issuersScope)); err != nil {
 		return Paged[Issuer]{}, err
 	}
-	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE tenant_id = $1 AND name_key > $2 ORDER BY name_key LIMIT $3`, c.TenantID, page.After, page.limit()+1)
-	return paged(items, page, func(i Issuer) string { return fold(i.Name) }), err
+	w := where{}
+	w.add(`tenant_id = ?`, c.TenantID)
+	w.named(d.DB, page.Search, `name_key`, []string{`url`}, `id`)
+	total, err := page.total(ctx, d.DB.Read(), "issuers", w)
+	if err != nil {
+		return Paged[Issuer]{}, err
+	}
+	w.past(page, `name_key`)
+	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
+	return paged(items, page, total, func(i Issuer) string { return fold(i.Name) }), err
 }
 
 // Issuer reads one by its name.

@@ -126,7 +126,7 @@ func (d *Directory) ServicePrincipal(ctx context.Context, c Caller, ref Ref) (Se
 	return p, nil
 }
 
-// ServicePrincipals lists those that the caller may see, by display name without case.
+// ServicePrincipals lists those that the caller may see.
 func (d *Directory) ServicePrincipals(ctx context.Context, c Caller, f Filter, page Page) (Paged[ServicePrincipal], error) {
 	return d.principals(ctx, c, f, page, live)
 }
@@ -145,7 +145,7 @@ func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Pag
 	if !r.has(mayRead...) {
 		w.add(`(p.id IN (SELECT object_id FROM owners WHERE principal_id = ?) OR p.parent_id IN (SELECT object_id FROM owners WHERE principal_id = ?))`, c.PrincipalID, c.PrincipalID)
 	}
-	w.shared(d.DB, "p", f)
+	w.shared(d.DB, "p", f, page)
 	if f.IdentifierURI != nil {
 		w.add(`(p.app_id = ? OR p.parent_id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?))`, fold(*f.IdentifierURI), c.TenantID, *f.IdentifierURI)
 	}
@@ -160,13 +160,12 @@ func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Pag
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
-	w.after("p", page)
-	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE `+w.text()+` ORDER BY p.name_sort, p.id LIMIT `+w.arg(page.limit()+1), w.args...)
+	w.after("p", f.Order, page)
+	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE `+w.text()+` ORDER BY `+f.Order.text("p")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
-	p := paged(items, page, func(p ServicePrincipal) string { return pageKey(p.DisplayName, p.ID) })
-	p.Total = total
+	p := paged(items, page, total, func(p ServicePrincipal) string { return f.Order.key(p.DisplayName, p.CreatedAt, p.ID) })
 	return p, fillPrincipals(ctx, d.DB.Read(), p.Items, false)
 }
 

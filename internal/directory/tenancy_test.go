@@ -41,7 +41,6 @@ type possessions struct {
 	assignment      directory.RoleAssignment
 	issuer          directory.Issuer
 	cluster         directory.Cluster
-	session         directory.PortalSession
 	deleted         client
 	former, gone    client // whose service principals are deleted
 }
@@ -66,7 +65,6 @@ func (w *world) possess() possessions {
 	p.issuer, _, err = w.dir.PutIssuer(w.ctx(), w.system, directory.Issuer{Name: "issuer", URL: "https://" + w.tenant.ID + ".example"})
 	w.ok(err)
 	p.cluster = w.cluster("group", "cluster", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys})
-	p.session = w.redeem(p.client.Caller)
 	p.deleted = w.client("deleted")
 	w.ok(w.dir.DeleteApplication(w.ctx(), w.system, p.deleted.ref()))
 	for _, c := range []*client{&p.former, &p.gone} {
@@ -141,15 +139,16 @@ func (w *world) calls(p, own possessions) []call {
 			return none(w.dir.Credential(w.ctx(), c, own.client.parent(), p.credential.ID))
 		}},
 		{"Credential", func(c directory.Caller) error { return none(w.dir.Credential(w.ctx(), c, ofIdentity, "credential")) }},
+		{"CredentialByID", func(c directory.Caller) error {
+			_, _, err := w.dir.CredentialByID(w.ctx(), c, p.credential.ID)
+			return err
+		}},
 		{"Credentials", func(c directory.Caller) error {
 			return none(w.dir.Credentials(w.ctx(), c, ofApp, directory.Page{}))
 		}},
 		{"Credentials", func(c directory.Caller) error {
 			return none(w.dir.Credentials(w.ctx(), c, ofIdentity, directory.Page{}))
 		}},
-		{"MayChangeApplication", func(c directory.Caller) error { return none(w.dir.MayChangeApplication(w.ctx(), c, app)) }},
-		{"MayWriteCredentials", func(c directory.Caller) error { return none(w.dir.MayWriteCredentials(w.ctx(), c, ofApp)) }},
-		{"MayWriteCredentials", func(c directory.Caller) error { return none(w.dir.MayWriteCredentials(w.ctx(), c, ofIdentity)) }},
 		{"Grants", func(c directory.Caller) error { return none(w.dir.Grants(w.ctx(), c, sp)) }},
 		{"GrantsOf", func(c directory.Caller) error { return none(w.dir.GrantsOf(w.ctx(), c, sp)) }},
 		{"Group", func(c directory.Caller) error { return none(w.dir.Group(w.ctx(), c, p.subscription, "group")) }},
@@ -223,7 +222,6 @@ func (w *world) calls(p, own possessions) []call {
 		}},
 
 		// From here on things go away.
-		{"EndPortalSession", func(c directory.Caller) error { return w.dir.EndPortalSession(w.ctx(), c, p.session.ID) }},
 		{"RemoveCredential", func(c directory.Caller) error {
 			return w.dir.RemoveCredential(w.ctx(), c, own.client.parent(), p.credential.ID)
 		}},
@@ -257,8 +255,8 @@ func (w *world) calls(p, own possessions) []call {
 // narrow are the methods that are asked for nothing by an id: what they answer
 // or change is the caller's tenant's, which TestTenancyOfLists asks of them.
 var narrow = []string{
-	"Applications", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "MakePortalLink", "OpenPortalSession", "Permit", "Policy", "PortalSessions", "PutIssuer", "RemoveIssuer",
-	"Rights", "RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants",
+	"AllRoleAssignments", "Applications", "Counts", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "Permit", "Policy", "PrincipalNames", "PutIssuer", "RemoveIssuer",
+	"RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants",
 }
 
 // TestTenancy uses every method with another tenant's ids, as its own tenant's
@@ -305,6 +303,14 @@ func TestTenancy(t *testing.T) {
 	})
 }
 
+// found is how many things a list has, or -1.
+func found[T any](p directory.Paged[T], err error) int {
+	if err != nil {
+		return -1
+	}
+	return len(p.Items)
+}
+
 func TestTenancyOfLists(t *testing.T) {
 	each(t, func(w *world) {
 		f, otherAdmin := w.otherTenant()
@@ -343,23 +349,38 @@ func TestTenancyOfLists(t *testing.T) {
 					w.Errorf("role assignments: %+v", a)
 				}
 			}
+			everywhere, err := w.dir.AllRoleAssignments(w.ctx(), c, "", directory.AssignmentFilter{}, directory.Page{})
+			w.ok(err)
+			if len(everywhere.Items) != len(assignments) {
+				w.Errorf("all role assignments: %+v", everywhere.Items)
+			}
+			counts, err := w.dir.Counts(w.ctx(), c)
+			w.ok(err)
+			if counts.Applications.N != len(apps.Items) || counts.Identities.N != 1 || counts.Clusters.N != 1 || counts.Credentials.N != 2 {
+				w.Errorf("counts: %+v of %d applications", counts, len(apps.Items))
+			}
+			known, err := w.dir.PrincipalNames(w.ctx(), c, []string{b.client.PrincipalID, b.identity.PrincipalID, w.admin.PrincipalID})
+			w.ok(err)
+			if len(known) != 1 || known[w.admin.PrincipalID] == "" {
+				w.Errorf("names of principals: %v", known)
+			}
+			for kind, n := range map[string]int{
+				"groups": found(w.dir.Groups(w.ctx(), c, "", directory.Page{})), "identities": found(w.dir.Identities(w.ctx(), c, "", "", directory.Page{})), "clusters": found(w.dir.Clusters(w.ctx(), c, "", "", directory.Page{})),
+			} {
+				if n != 1 {
+					w.Errorf("%d %s of the tenant", n, kind)
+				}
+			}
 			subscriptions, err := w.dir.Subscriptions(w.ctx(), c)
 			w.ok(err)
 			if len(subscriptions) != 1 || subscriptions[0].ID != w.subscription {
 				w.Errorf("subscriptions: %+v", subscriptions)
 			}
-			events, err := w.dir.Events(w.ctx(), c, directory.Page{Limit: directory.MaxPage})
+			events, err := w.dir.Events(w.ctx(), c, directory.EventFilter{}, directory.Page{Limit: directory.MaxPage})
 			w.ok(err)
 			for _, e := range events.Items {
 				if e.TargetID == b.credential.ID {
 					w.Errorf("events: %+v", e)
-				}
-			}
-			sessions, err := w.dir.PortalSessions(w.ctx(), c)
-			w.ok(err)
-			for _, s := range sessions {
-				if s.Caller.TenantID != w.tenant.ID {
-					w.Errorf("sessions of the portal: %+v", s)
 				}
 			}
 			for _, filter := range []directory.Filter{{ID: &b.client.app.ID}, {AppID: &b.client.AppID}, {IdentifierURI: &b.client.AppID}} {

@@ -41,7 +41,7 @@ func TestBootstrap(t *testing.T) {
 		if s, err := dir.Subscriptions(t.Context(), admin); err != nil || len(s) != 1 || s[0].ID != n.SubscriptionID {
 			t.Errorf("subscriptions %+v %v", s, err)
 		}
-		events, err := dir.Events(t.Context(), admin, directory.Page{})
+		events, err := dir.Events(t.Context(), admin, directory.EventFilter{}, directory.Page{})
 		if err != nil || len(events.Items) != 1 || events.Items[0].ActorKind != directory.SystemCaller || events.Items[0].TargetID != f.Tenant.ID {
 			t.Errorf("events %+v %v", events, err)
 		}
@@ -208,7 +208,7 @@ func TestRecoverAdministrator(t *testing.T) {
 		w.kind(err, directory.NotFound)
 		_, err = w.dir.RecoverAdministrator(w.ctx(), w.tenant.ID, "x", "")
 		w.kind(err, directory.Invalid)
-		events, err := w.dir.Events(w.ctx(), caller(f), directory.Page{})
+		events, err := w.dir.Events(w.ctx(), caller(f), directory.EventFilter{}, directory.Page{})
 		w.ok(err)
 		if n := len(slices.DeleteFunc(events.Items, func(e directory.Event) bool { return e.ActorName != "administrator recovery" })); n != 2 {
 			w.Errorf("%d events of two recoveries", n)

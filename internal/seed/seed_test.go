@@ -83,7 +83,7 @@ func (w *world) want(made, changed, unchanged int, text string) {
 // events counts what the audit of a tenant holds.
 func (w *world) events(tenant string) int {
 	w.Helper()
-	p, err := w.dir.Events(w.Context(), directory.System(tenant, "test"), directory.Page{Limit: directory.MaxPage})
+	p, err := w.dir.Events(w.Context(), directory.System(tenant, "test"), directory.EventFilter{}, directory.Page{Limit: directory.MaxPage})
 	w.ok(err)
 	return len(p.Items)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/entente-id/entente/internal/db"
 )
 
 // How many records a page has.
@@ -25,16 +27,51 @@ var ErrAfter = errors.New("not a page of sign-ins")
 type Query struct {
 	TenantID     string // required
 	ClientID     string
+	CredentialID string    // of the credential or certificate that matched
+	Code         int       // the AADSTS number of a refusal
 	From         time.Time // inclusive
 	To           time.Time // exclusive
 	OnlyFailures bool
+	Search       string // in client name, issuer and subject, without case of ASCII letters; or one of the record's ids
 	After        string // what List returned as next
 	Limit        int    // default DefaultLimit, at most MaxLimit
 }
 
+// window is how many records one page of a search may look at.
+const window = 20_000
+
+// ErrNone means that a tenant has no such record, or no more.
+var ErrNone = errors.New("no such sign-in")
+
+// Get returns one record of a tenant that has been written.
+func (r *Recorder) Get(ctx context.Context, tenantID, id string) (Record, error) {
+	rec, err := scan(r.cfg.DB.Read().QueryRowContext(ctx, `SELECT `+columns+` FROM sign_ins WHERE id = $1 AND tenant_id = $2`, mend(id), tenantID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Record{}, ErrNone
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("read sign-in %q: %w", id, err)
+	}
+	return rec, nil
+}
+
+// scan reads columns.
+func scan(row interface{ Scan(...any) error }) (Record, error) {
+	var rec Record
+	var at int64
+	into := []any{&rec.ID, &at, &rec.Code}
+	for _, s := range rec.texts() {
+		into = append(into, s)
+	}
+	err := row.Scan(into...)
+	rec.At = time.UnixMilli(at).UTC()
+	return rec, err
+}
+
 // List returns records that have been written, the newest first, and where the
 // next page begins: "" after the last one. Records that are written in between
-// do not shift the pages.
+// do not shift the pages. A page looks at a bounded number of records: that of
+// a search may hold fewer than asked for, or none, and yet have a next one.
 func (r *Recorder) List(ctx context.Context, query Query) (records []Record, next string, err error) {
 	if query.TenantID == "" {
 		return nil, "", errors.New("list sign-ins: no tenant")
@@ -45,7 +82,7 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 	}
 	limit = min(limit, MaxLimit)
 
-	text := `SELECT ` + columns + ` FROM sign_ins WHERE tenant_id = $1`
+	text := ` FROM sign_ins WHERE tenant_id = $1`
 	args := []any{query.TenantID}
 	where := func(condition string, values ...any) {
 		for _, v := range values {
@@ -56,6 +93,12 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 	}
 	if query.ClientID != "" {
 		where(`client_id = ?`, mend(query.ClientID))
+	}
+	if query.CredentialID != "" {
+		where(`credential_id = ?`, mend(query.CredentialID))
+	}
+	if query.Code != 0 {
+		where(`code = ?`, query.Code)
 	}
 	if !query.From.IsZero() {
 		where(`at >= ?`, query.From.UnixMilli())
@@ -73,7 +116,32 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 		}
 		where(`(at, id) < (?, ?)`, at, id)
 	}
-	text += ` ORDER BY at DESC, id DESC LIMIT ` + strconv.Itoa(limit+1)
+	if query.Search != "" {
+		var at int64
+		var id string
+		switch err := r.cfg.DB.Read().QueryRowContext(ctx, `SELECT at, id`+text+newest+` LIMIT 1 OFFSET `+strconv.Itoa(window-1), args...).Scan(&at, &id); {
+		case err == nil:
+			where(`(at, id) >= (?, ?)`, at, id)
+			next = after(at, id)
+		case !errors.Is(err, sql.ErrNoRows):
+			return nil, "", fmt.Errorf("list sign-ins: %w", err)
+		}
+		part := mend(query.Search)
+		var held []string
+		var values []any
+		for _, column := range []string{`client_name`, `issuer`, `subject`} {
+			held, values = append(held, r.cfg.DB.HoldsFolded(column, `?`)), append(values, db.Folded(part))
+		}
+		if len(part) == 36 && uuid.Validate(part) == nil {
+			for _, column := range []string{`client_id`, `principal_id`, `credential_id`, `request_id`} {
+				held, values = append(held, column+` = ?`), append(values, db.Folded(part))
+			}
+		} else {
+			held, values = append(held, `token_id = ?`), append(values, part)
+		}
+		where(`(`+strings.Join(held, ` OR `)+`)`, values...)
+	}
+	text = `SELECT ` + columns + text + newest + ` LIMIT ` + strconv.Itoa(limit+1)
 
 	rows, err := r.cfg.DB.Read().QueryContext(ctx, text, args...)
 	if err != nil {
@@ -81,16 +149,10 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var rec Record
-		var at int64
-		into := []any{&rec.ID, &at, &rec.Code}
-		for _, s := range rec.texts() {
-			into = append(into, s)
-		}
-		if err := rows.Scan(into...); err != nil {
+		rec, err := scan(rows)
+		if err != nil {
 			return nil, "", fmt.Errorf("list sign-ins: %w", err)
 		}
-		rec.At = time.UnixMilli(at).UTC()
 		records = append(records, rec)
 	}
 	if err := rows.Err(); err != nil {
@@ -99,10 +161,15 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 	if len(records) > limit {
 		records = records[:limit]
 		last := records[limit-1]
-		next = strconv.FormatInt(last.At.UnixMilli(), 10) + "_" + last.ID
+		next = after(last.At.UnixMilli(), last.ID)
 	}
 	return records, next, nil
 }
+
+const newest = ` ORDER BY at DESC, id DESC`
+
+// after is where the page behind a record begins.
+func after(at int64, id string) string { return strconv.FormatInt(at, 10) + "_" + id }
 
 // parseAfter reads what List makes of the last record of a page.
 func parseAfter(after string) (at int64, id string, err error) {
