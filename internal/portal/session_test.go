@@ -46,7 +46,7 @@ func TestSignInByLink(t *testing.T) {
 		}
 	}
 
-	events, err := w.dir.Events(t.Context(), w.admin, directory.Page{Limit: 2})
+	events, err := w.dir.Events(t.Context(), w.admin, directory.EventFilter{}, directory.Page{Limit: 2})
 	w.must(err)
 	for i, action := range []string{"Entente.Federation/portalSessions/write", "Entente.Federation/portalLinks/write"} {
 		if e := events.Items[i]; e.Action != action || e.ActorID != w.admin.PrincipalID {
