@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ type serveOptions struct {
 	resources string
 	bootstrap string
 	proxies   []string
+	roles     lines
 	logLevel  string
 	logFormat string
 }
@@ -48,7 +50,11 @@ with _ for - (lists are separated by spaces there).`,
   # replicas on PostgreSQL, administered by a workload and not by a secret
   head -c 32 /dev/urandom | base64 > kek && chmod 600 kek
   entente serve --db postgres://entente@db.example.org/entente --key-encryption-key kek \
-    --bootstrap-admin https://oidc.example.org/ops/,system:serviceaccount:ops:entente-admin`,
+    --bootstrap-admin https://oidc.example.org/ops/,system:serviceaccount:ops:entente-admin
+
+  # people sign in to the portal at an OpenID Connect provider
+  entente serve --portal-oidc-issuer https://id.example.org --portal-oidc-client-id entente \
+    --portal-oidc-client-secret-file secret --portal-oidc-role groups=platform:Owner`,
 		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -71,6 +77,13 @@ with _ for - (lists are separated by spaces there).`,
 	f.DurationVar(&o.config.IdentityLifetime, "managed-identity-token-lifetime", time.Hour, "how long tokens of managed identities last, 10m to 24h (Entra: 24h)")
 	f.StringVar(&o.bootstrap, "bootstrap-admin", "", "`ISSUER,SUBJECT` of the workload that administers the service from its first start; no secret is made then")
 	f.StringVar(&o.config.Seed, "seed", "", "YAML `FILE` of applications, identities, credentials and rights, to which every start brings the directory")
+	f.StringVar(&o.config.PortalOIDC.Issuer, "portal-oidc-issuer", "", "`URL` of an OpenID Connect provider at which people sign in to the portal (default: one-time links only)")
+	f.StringVar(&o.config.PortalOIDC.ClientID, "portal-oidc-client-id", "", "`ID` of this service there; its redirect URI there is the public URL and /portal/sign-in/callback")
+	f.StringVar(&o.config.PortalOIDC.ClientSecretFile, "portal-oidc-client-secret-file", "", "`FILE` of its secret there, for nobody else to read (default: none, a public client)")
+	f.Var(&o.roles, "portal-oidc-role", "`CLAIM=VALUE:ROLE[@SCOPE]`: whose ID token has the value has the role (repeatable; in the environment one a line)")
+	f.StringArrayVar(&o.config.PortalOIDC.Scopes, "portal-oidc-scope", nil, "`SCOPE` to ask for besides openid, profile and email (repeatable)")
+	f.StringVar(&o.config.PortalOIDC.NameClaim, "portal-oidc-name-claim", "", "`CLAIM` that people are called by (default: preferred_username, email, name or sub)")
+	f.StringVar(&o.config.PortalOIDC.CA, "portal-oidc-ca", "", "PEM `FILE` of certificates to trust for the provider, besides the system's")
 	f.StringArrayVar(&o.proxies, "trusted-proxies", nil, "`CIDR` of proxies whose X-Forwarded-For counts (repeatable)")
 	f.IntVar(&o.config.RequestRate, "request-rate", 1000, "token requests per second and client address; negative for no limit")
 	f.DurationVar(&o.config.Drain, "drain", time.Second, "how long to go on answering after readiness is off")
@@ -150,8 +163,30 @@ func (o *serveOptions) complete(cmd *cobra.Command) (server.Config, error) {
 		}
 		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
 	}
+	for _, text := range o.roles {
+		if err := c.PortalOIDC.AddRole(text); err != nil {
+			return c, fmt.Errorf("--portal-oidc-role: %w", err)
+		}
+	}
 	if c.IdentityLifetime < 10*time.Minute || c.IdentityLifetime > 24*time.Hour {
 		return c, fmt.Errorf("--managed-identity-token-lifetime: %s is not between 10m and 24h", c.IdentityLifetime)
 	}
 	return c, nil
 }
+
+// lines is a list whose elements hold spaces: in the environment, where other
+// lists are separated by them, it has one a line.
+type lines []string
+
+func (l *lines) Set(text string) error {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			*l = append(*l, line)
+		}
+	}
+	return nil
+}
+
+func (l *lines) String() string { return strings.Join(*l, "\n") }
+
+func (l *lines) Type() string { return "lines" }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// isPrivate implements the rule that LoadSealer documents.
+// isPrivate implements the rule that ReadPrivateFile documents.
 func isPrivate(info fs.FileInfo) bool {
 	mode := info.Mode().Perm()
 	if mode&0o037 != 0 { // others: anything; group: write or execute

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,28 +20,11 @@ const maxSealerFile = 1024
 // raw, in hex, or in base64 (either alphabet, padded or not), for example from
 // `openssl rand -base64 32`.
 //
-// A file that others can read is refused. Its group may read it only if it
-// belongs to another user, as a mounted Kubernetes secret does (PostgreSQL has
-// the same rule for its TLS key: https://www.postgresql.org/docs/current/ssl-tcp.html).
+// Who else may read the file is ReadPrivateFile's rule.
 func LoadSealer(path string) (Sealer, error) {
-	f, err := os.Open(path)
+	data, err := ReadPrivateFile(path, maxSealerFile)
 	if err != nil {
 		return nil, fmt.Errorf("key-encryption key: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("key-encryption key: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("key-encryption key %q is not a file", path)
-	}
-	if !isPrivate(info) {
-		return nil, fmt.Errorf("key-encryption key %q can be read by others (mode %04o): its mode must be 0600 or stricter", path, info.Mode().Perm())
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSealerFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("key-encryption key %q: %w", path, err)
 	}
 	key, err := parseSealerKey(data)
 	if err != nil {

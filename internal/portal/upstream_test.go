@@ -69,8 +69,8 @@ func TestSignInAtAProvider(t *testing.T) {
 				tt.config = func(*Provider) {}
 			}
 			u := p.upstream(tt.config)
-			cookie, location := start(t, u, "/portal/applications?q=a")
-			who, to, response, err := callback(u, p.authorize(location).Encode(), cookie)
+			cookie, location := startSignIn(t, u, "/portal/applications?q=a")
+			who, to, response, err := bringAnswer(u, p.authorize(location).Encode(), cookie)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestStartOfASignIn(t *testing.T) {
 	p := newFakeProvider(t)
 	p.discovery = func(d map[string]any) { d["authorization_endpoint"] = p.URL + "/authorize?tenant=7" }
 	u := p.upstream(func(c *Provider) { c.Scopes = []string{"groups", "email"} })
-	cookie, location := start(t, u, "")
+	cookie, location := startSignIn(t, u, "")
 	want := &http.Cookie{Name: "__Host-entente-signin", Path: "/", MaxAge: 600, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	sealed := cookie.Value
 	cookie.Value, cookie.Raw = "", ""
@@ -112,7 +112,7 @@ func TestStartOfASignIn(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, q.Get(name), value)
 		}
 	}
-	again, elsewhere := start(t, u, "")
+	again, elsewhere := startSignIn(t, u, "")
 	other, _ := url.Parse(elsewhere)
 	for _, name := range []string{"state", "nonce", "code_challenge"} {
 		if v := q.Get(name); len(v) != 43 || v == other.Query().Get(name) || strings.Contains(sealed, v) {
@@ -156,8 +156,8 @@ func TestAttacksOnASignIn(t *testing.T) {
 		// the browser's side: sign-in forged from another site (RFC 6749 section 10.12)
 		"no cookie":             {attack: func(f *flow) { f.cookies = nil }, status: 400, log: "not one sign-in cookie"},
 		"an empty cookie":       {attack: func(f *flow) { f.cookies[0].Value = "" }, status: 400, log: "does not open"},
-		"two cookies":           {attack: func(f *flow) { c, _ := start(t, f.u, ""); f.cookies = append(f.cookies, c) }, status: 400, log: "not one"},
-		"another's cookie":      {attack: func(f *flow) { c, _ := start(t, f.u, ""); f.cookies[0] = c }, status: 400, log: "state is not"},
+		"two cookies":           {attack: func(f *flow) { c, _ := startSignIn(t, f.u, ""); f.cookies = append(f.cookies, c) }, status: 400, log: "not one"},
+		"another's cookie":      {attack: func(f *flow) { c, _ := startSignIn(t, f.u, ""); f.cookies[0] = c }, status: 400, log: "state is not"},
 		"a changed cookie":      {attack: func(f *flow) { f.cookies[0].Value = "A" + f.cookies[0].Value[1:] + "AAAA" }, status: 400, log: "does not open"},
 		"a cookie of no base64": {attack: func(f *flow) { f.cookies[0].Value = "%%" }, status: 400, log: "base64url"},
 		"a cookie of yesterday": {attack: func(f *flow) { f.p.pass(attemptLife) }, status: 400, log: "expired"},
@@ -184,7 +184,7 @@ func TestAttacksOnASignIn(t *testing.T) {
 			attack: func(f *flow) {
 				f.p.discovery = func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") }
 				f.p.pass(discoveryLife)
-				cookie, to := start(t, f.u, "")
+				cookie, to := startSignIn(t, f.u, "")
 				f.cookies, f.query = []*http.Cookie{cookie}, f.p.authorize(to)
 				f.query.Set("iss", "https://other.example.org")
 			},
@@ -193,11 +193,11 @@ func TestAttacksOnASignIn(t *testing.T) {
 		// codes
 		"a code of nobody": {attack: func(f *flow) { f.query.Set("code", "made-up") }, status: 400, log: "invalid_grant", asked: true},
 		"a code of another sign-in": { // injected: the verifier does not fit
-			attack: func(f *flow) { _, to := start(t, f.u, ""); f.query.Set("code", f.p.authorize(to).Get("code")) }, status: 400, log: "invalid_grant", asked: true,
+			attack: func(f *flow) { _, to := startSignIn(t, f.u, ""); f.query.Set("code", f.p.authorize(to).Get("code")) }, status: 400, log: "invalid_grant", asked: true,
 		},
 		"a replay of everything": {
 			attack: func(f *flow) {
-				if _, _, _, err := callback(f.u, f.query.Encode(), f.cookies...); err != nil {
+				if _, _, _, err := bringAnswer(f.u, f.query.Encode(), f.cookies...); err != nil {
 					t.Error(err)
 				}
 			},
@@ -242,7 +242,7 @@ func TestAttacksOnASignIn(t *testing.T) {
 		// the token's signature
 		"alg none": {
 			attack: func(f *flow) {
-				f.p.sign = func(payload []byte) string { return "eyJhbGciOiJub25lIn0." + b64(payload) + "." }
+				f.p.sign = func(payload []byte) string { return "eyJhbGciOiJub25lIn0." + rawURL(payload) + "." }
 			}, status: 502, log: "ID token", asked: true,
 		},
 		"alg HS256 with the secret": {
@@ -260,7 +260,7 @@ func TestAttacksOnASignIn(t *testing.T) {
 		},
 		"an algorithm that the provider does not name": {
 			attack: func(f *flow) {
-				f.p.sign = func(payload []byte) string { return signAs(t, mustRSA(t), jose.RS256, payload) }
+				f.p.sign = func(payload []byte) string { return signAs(t, newRSAKey(t), jose.RS256, payload) }
 			},
 			status: 502, log: "RS256", asked: true,
 		},
@@ -296,14 +296,14 @@ func TestAttacksOnASignIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newFakeProvider(t)
 			f := &flow{p: p, u: p.upstream()}
-			cookie, location := start(t, f.u, "/portal/groups")
+			cookie, location := startSignIn(t, f.u, "/portal/groups")
 			f.cookies, f.query = []*http.Cookie{cookie}, p.authorize(location)
 			tt.attack(f)
 			query := f.query.Encode()
 			if f.raw != "" {
 				query = f.raw
 			}
-			who, to, response, err := callback(f.u, query, f.cookies...)
+			who, to, response, err := bringAnswer(f.u, query, f.cookies...)
 			var e *signInError
 			if !errors.As(err, &e) {
 				t.Fatalf("got %+v and error %v, want a refusal", who, err)
@@ -337,10 +337,10 @@ func TestErrorsOfTheProviderInOurWords(t *testing.T) {
 		"access_denied": 403, "server_error": 503, "temporarily_unavailable": 503, "invalid_scope": 502, "invalid_request": 502, "unauthorized_client": 502,
 		"unsupported_response_type": 502, "login_required": 502, "<script>alert(1)</script>": 502, "": 502, strings.Repeat("x", 5000): 502,
 	} {
-		cookie, location := start(t, u, "")
+		cookie, location := startSignIn(t, u, "")
 		to, _ := url.Parse(location)
 		query := url.Values{"state": {to.Query().Get("state")}, "iss": {p.URL}, "error": {code}, "error_description": {"canary words"}, "error_uri": {"https://canary.example.org"}}
-		_, _, _, err := callback(u, query.Encode(), cookie)
+		_, _, _, err := bringAnswer(u, query.Encode(), cookie)
 		var e *signInError
 		if !errors.As(err, &e) || e.Status != status || strings.Contains(err.Error()+e.Advice, "canary") || len(err.Error()) > 500 {
 			t.Errorf("%.30q: got %v, want status %d", code, err, status)
@@ -412,7 +412,7 @@ func TestProviderInTrouble(t *testing.T) {
 			p.answer, p.discovery = func(string, http.ResponseWriter, *http.Request) bool { return false }, func(map[string]any) {}
 			p.mu.Unlock()
 			p.pass(discoveryRest)
-			start(t, u, "") // it is well again
+			startSignIn(t, u, "") // it is well again
 		})
 	}
 }
@@ -422,8 +422,8 @@ func TestKeysOfTheProvider(t *testing.T) {
 	u := p.upstream()
 	signIn := func() error {
 		t.Helper()
-		cookie, location := start(t, u, "")
-		_, _, _, err := callback(u, p.authorize(location).Encode(), cookie)
+		cookie, location := startSignIn(t, u, "")
+		_, _, _, err := bringAnswer(u, p.authorize(location).Encode(), cookie)
 		return err
 	}
 	for range 3 {
@@ -464,8 +464,8 @@ func TestManyPeopleAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 3 * conversations {
 		wg.Go(func() {
-			cookie, location := start(t, u, "")
-			if _, _, _, err := callback(u, p.authorize(location).Encode(), cookie); err != nil {
+			cookie, location := startSignIn(t, u, "")
+			if _, _, _, err := bringAnswer(u, p.authorize(location).Encode(), cookie); err != nil {
 				t.Error(err)
 			}
 		})
@@ -477,7 +477,7 @@ func TestManyPeopleAtOnce(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	cookie, location := start(t, u, "")
+	cookie, location := startSignIn(t, u, "")
 	r := httptest.NewRequest("GET", "/portal/sign-in/callback?"+p.authorize(location).Encode(), nil).WithContext(ctx)
 	r.AddCookie(cookie)
 	if _, _, err := u.finish(httptest.NewRecorder(), r); !errors.Is(err, context.Canceled) {
@@ -488,7 +488,7 @@ func TestManyPeopleAtOnce(t *testing.T) {
 func TestFinishTakesGetOnly(t *testing.T) {
 	p := newFakeProvider(t)
 	u := p.upstream()
-	cookie, location := start(t, u, "")
+	cookie, location := startSignIn(t, u, "")
 	query := p.authorize(location).Encode()
 	for _, method := range []string{"HEAD", "POST"} {
 		r := httptest.NewRequest(method, "/portal/sign-in/callback?"+query, nil)
@@ -498,7 +498,7 @@ func TestFinishTakesGetOnly(t *testing.T) {
 			t.Errorf("%s: got %v", method, err)
 		}
 	}
-	if _, _, _, err := callback(u, query, cookie); err != nil {
+	if _, _, _, err := bringAnswer(u, query, cookie); err != nil {
 		t.Errorf("after it: %v", err)
 	}
 }

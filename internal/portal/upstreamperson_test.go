@@ -156,9 +156,9 @@ func TestReturnPath(t *testing.T) {
 	}
 }
 
-func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+func rawURL(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
-func mustRSA(t *testing.T) *rsa.PrivateKey {
+func newRSAKey(t *testing.T) *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

@@ -42,9 +42,9 @@ type fakeProvider struct {
 
 	mu     sync.Mutex
 	now    time.Time
-	asked  map[string]int  // requests by path
-	grants map[string]call // by code
-	public bool            // no secret is wanted
+	asked  map[string]int         // requests by path
+	grants map[string]grantedCode // by code
+	public bool                   // no secret is wanted
 
 	discovery func(document map[string]any)
 	claims    func(claims map[string]any)
@@ -52,8 +52,8 @@ type fakeProvider struct {
 	answer    func(path string, w http.ResponseWriter, r *http.Request) bool // true: answered
 }
 
-// call is an authorization request that was granted.
-type call struct {
+// grantedCode is an authorization request that was granted.
+type grantedCode struct {
 	query url.Values
 	used  bool
 }
@@ -64,7 +64,7 @@ func newFakeProvider(t *testing.T) *fakeProvider {
 		t.Fatal(err)
 	}
 	p := &fakeProvider{
-		t: t, key: key, alg: jose.ES256, now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), asked: map[string]int{}, grants: map[string]call{},
+		t: t, key: key, alg: jose.ES256, now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), asked: map[string]int{}, grants: map[string]grantedCode{},
 		discovery: func(map[string]any) {}, claims: func(map[string]any) {}, answer: func(string, http.ResponseWriter, *http.Request) bool { return false },
 	}
 	p.sign = func(payload []byte) string { return signAs(t, p.key, p.alg, payload) }
@@ -146,7 +146,7 @@ func (p *fakeProvider) authorize(to string) url.Values {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	code := "canary-code-" + rand.Text()
-	p.grants[code] = call{query: q}
+	p.grants[code] = grantedCode{query: q}
 	return url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {p.URL}}
 }
 
@@ -177,7 +177,7 @@ func (p *fakeProvider) token(w http.ResponseWriter, r *http.Request) {
 		refuse("invalid_grant")
 		return
 	}
-	p.grants[code] = call{grant.query, true}
+	p.grants[code] = grantedCode{grant.query, true}
 	access := "canary-access-" + rand.Text()
 	hash := sha256.Sum256([]byte(access))
 	claims := map[string]any{
@@ -230,8 +230,8 @@ func (p *fakeProvider) upstream(change ...func(*Provider)) *upstream {
 	return newUpstream(config, testRedirect, seal, p.clock)
 }
 
-// start begins a sign-in in a browser without cookies.
-func start(t *testing.T, u *upstream, returnTo string) (cookie *http.Cookie, location string) {
+// startSignIn begins a sign-in in a browser without cookies.
+func startSignIn(t *testing.T, u *upstream, returnTo string) (cookie *http.Cookie, location string) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	if err := u.start(w, httptest.NewRequest("GET", "/portal/sign-in/provider", nil), returnTo); err != nil {
@@ -244,8 +244,8 @@ func start(t *testing.T, u *upstream, returnTo string) (cookie *http.Cookie, loc
 	return response.Cookies()[0], response.Header.Get("Location")
 }
 
-// callback brings an answer back.
-func callback(u *upstream, query string, cookies ...*http.Cookie) (Person, string, *http.Response, error) {
+// bringAnswer brings an answer back.
+func bringAnswer(u *upstream, query string, cookies ...*http.Cookie) (Person, string, *http.Response, error) {
 	r := httptest.NewRequest("GET", "/portal/sign-in/callback", nil)
 	r.URL.RawQuery = query
 	for _, c := range cookies {

@@ -50,6 +50,8 @@ type Config struct {
 	BootstrapAdmin *Workload
 	// Seed is a manifest (docs/guides/seed.md) to which every start brings the directory; empty: none.
 	Seed string
+	// PortalOIDC is where people sign in to the portal; the zero value: by one-time links only.
+	PortalOIDC PortalOIDC
 	// TrustedProxies may say, by X-Forwarded-For, which address they speak for.
 	TrustedProxies []netip.Prefix
 	// RequestRate is how many token requests per second one client address may make; 0: 1000, negative: no limit.
@@ -162,5 +164,5 @@ func (c *Config) check() error {
 	case !c.Embedded() && c.KeyEncryptionKey == "":
 		return errors.New("with PostgreSQL, --key-encryption-key FILE is required: all replicas seal the signing keys with the same key, which must not lie in the database\nhint: head -c 32 /dev/urandom | base64 > kek && chmod 600 kek")
 	}
-	return nil
+	return c.PortalOIDC.check()
 }

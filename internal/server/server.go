@@ -59,6 +59,7 @@ type Service struct {
 
 	seal          keys.Sealer
 	seed          *manifest.Manifest // nil: none
+	provider      *portal.Provider   // at which people sign in to the portal; nil: none
 	defaultTenant string
 	stopWithin    time.Duration
 	listener      net.Listener
@@ -100,6 +101,9 @@ func Open(ctx context.Context, c Config) (s *Service, err error) {
 		}
 	}()
 	if err := s.readSeed(); err != nil {
+		return s, err
+	}
+	if s.provider, err = c.PortalOIDC.open(); err != nil {
 		return s, err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
@@ -196,16 +200,9 @@ func (s *Service) issuerRoots() (*x509.CertPool, error) {
 	if s.config.IssuerCA == "" {
 		return nil, nil
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read the system's certificates: %w", err)
-	}
-	text, err := os.ReadFile(s.config.IssuerCA)
+	roots, err := systemAnd(s.config.IssuerCA)
 	if err != nil {
 		return nil, fmt.Errorf("--issuer-ca: %w", err)
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("--issuer-ca: %s holds no PEM certificate", s.config.IssuerCA)
 	}
 	return roots, nil
 }
