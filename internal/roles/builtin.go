@@ -3,7 +3,7 @@ package roles
 import "slices"
 
 // Ids of the built-in definitions that the rest of the server refers to. All
-// but the last two are Azure's.
+// but the last three are Azure's.
 const (
 	Owner                      = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 	Contributor                = "b24988ac-6180-42a0-ab88-20f7382dd24c"
@@ -13,6 +13,7 @@ const (
 	ManagedIdentityOperator    = "f1a07417-d97a-45cb-824c-7a7467783830"
 	FederationAdministrator    = "e7a1c0de-0000-4000-8000-000000000001"
 	FederationReader           = "e7a1c0de-0000-4000-8000-000000000002"
+	ClusterReporter            = "e7a1c0de-0000-4000-8000-000000000003"
 )
 
 // BuiltIn returns the definitions that exist in every tenant: ours, then
@@ -96,6 +97,12 @@ var builtIn = []Definition{
 		ID: FederationReader, Name: "Federation Reader",
 		Description:      "See trusted issuers, limits, signing keys, sign-ins and the audit trail.",
 		Actions:          []string{"Entente.Federation/*/read"},
+		AssignableScopes: anywhere,
+	},
+	{
+		ID: ClusterReporter, Name: "Cluster Reporter",
+		Description:      "Report the service accounts of a cluster. For its agent, which needs no other role.",
+		Actions:          []string{"Microsoft.ContainerService/managedClusters/serviceAccounts/write"},
 		AssignableScopes: anywhere,
 	},
 	{

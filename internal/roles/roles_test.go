@@ -67,6 +67,10 @@ func TestAllows(t *testing.T) {
 		{"federation administrator", byID(FederationAdministrator), issuerWrite, true},
 		{"federation administrator, any case", byID(FederationAdministrator), "entente.federation/Issuers/WRITE", true},
 		{"federation administrator has no resources", byID(FederationAdministrator), identityWrite, false},
+		{"cluster reporter reports", byID(ClusterReporter), "Microsoft.ContainerService/managedClusters/serviceAccounts/write", true},
+		{"cluster reporter changes no cluster", byID(ClusterReporter), "Microsoft.ContainerService/managedClusters/write", false},
+		{"cluster reporter does not read", byID(ClusterReporter), "Microsoft.ContainerService/managedClusters/read", false},
+		{"reader reports nothing", byID(Reader), "Microsoft.ContainerService/managedClusters/serviceAccounts/write", false},
 		{"federation reader reads", byID(FederationReader), issuerRead, true},
 		{"federation reader does not write", byID(FederationReader), issuerWrite, false},
 		{"federation reader rotates no keys", byID(FederationReader), "Entente.Federation/signingKeys/rotate/action", false},
@@ -231,6 +235,7 @@ func TestBuiltIn(t *testing.T) {
 		ManagedIdentityOperator:    "Managed Identity Operator",
 		FederationAdministrator:    "Federation Administrator",
 		FederationReader:           "Federation Reader",
+		ClusterReporter:            "Cluster Reporter",
 	} {
 		if d, ok := ByID(id); !ok || d.Name != name {
 			t.Errorf("ByID(%q) = %q, %v, want %q", id, d.Name, ok, name)
