@@ -32,6 +32,7 @@ type Query struct {
 	From         time.Time // inclusive
 	To           time.Time // exclusive
 	OnlyFailures bool
+	OnlyGranted  bool
 	Search       string // in client name, issuer and subject, without case of ASCII letters; or one of the record's ids
 	After        string // what List returned as next
 	Limit        int    // default DefaultLimit, at most MaxLimit
@@ -108,6 +109,9 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 	}
 	if query.OnlyFailures {
 		where(`code <> 0`)
+	}
+	if query.OnlyGranted {
+		where(`code = 0`)
 	}
 	if query.After != "" {
 		at, id, err := parseAfter(query.After)

@@ -75,6 +75,9 @@ func New(cfg Config) *Recorder {
 	return &Recorder{cfg: cfg, wake: make(chan struct{}, 1), writing: make(chan struct{}, 1)}
 }
 
+// Keeps is how long records are kept.
+func (r *Recorder) Keeps() time.Duration { return r.cfg.Keep }
+
 // Record takes a record. It never blocks and never fails; when Config.Buffer
 // records are waiting, this one is lost.
 func (r *Recorder) Record(rec Record) {

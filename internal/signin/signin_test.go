@@ -252,6 +252,7 @@ func TestList(t *testing.T) {
 			{"negative limit", Query{Limit: -1}, numbered(0, 40)},
 			{"a client", Query{ClientID: "odd", Limit: 7}, step(39, 1, 2)},
 			{"failures", Query{OnlyFailures: true, Limit: 3}, step(30, 0, 10)},
+			{"granted", Query{OnlyGranted: true, ClientID: "even", From: at(28)}, []string{"38", "36", "34", "32", "28"}},
 			{"from", Query{From: at(36)}, numbered(36, 40)},
 			{"to", Query{To: at(4)}, numbered(0, 4)},
 			{"between", Query{From: at(8), To: at(16), Limit: 3}, numbered(8, 16)},
