@@ -405,7 +405,8 @@ func TestCallersThatAreNone(t *testing.T) {
 			"another tenant": {Kind: directory.PrincipalCaller, PrincipalID: w.admin.PrincipalID, TenantID: uuid.NewString()},
 			"by client id":   {Kind: directory.PrincipalCaller, PrincipalID: w.admin.AppID, TenantID: w.tenant.ID},
 			"NUL":            {Kind: directory.PrincipalCaller, PrincipalID: "\x00", TenantID: w.tenant.ID},
-			"another kind":   {Kind: "portal", TenantID: w.tenant.ID},
+			"another kind":   {Kind: "person", TenantID: w.tenant.ID, Roles: []directory.PortalRole{{Name: "Owner"}}},
+			"no role":        {Kind: directory.PortalCaller, TenantID: w.tenant.ID, Name: "somebody"},
 		} {
 			_, err := w.dir.Tenants(w.ctx(), c)
 			if kindOf(err) != string(directory.Unauthenticated) {

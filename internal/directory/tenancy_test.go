@@ -41,6 +41,7 @@ type possessions struct {
 	assignment      directory.RoleAssignment
 	issuer          directory.Issuer
 	cluster         directory.Cluster
+	session         directory.PortalSession
 	deleted         client
 	former, gone    client // whose service principals are deleted
 }
@@ -65,6 +66,7 @@ func (w *world) possess() possessions {
 	p.issuer, _, err = w.dir.PutIssuer(w.ctx(), w.system, directory.Issuer{Name: "issuer", URL: "https://" + w.tenant.ID + ".example"})
 	w.ok(err)
 	p.cluster = w.cluster("group", "cluster", &directory.ClusterIssuerSpec{Keys: directory.HostedKeys})
+	p.session = w.redeem(p.client.Caller)
 	p.deleted = w.client("deleted")
 	w.ok(w.dir.DeleteApplication(w.ctx(), w.system, p.deleted.ref()))
 	for _, c := range []*client{&p.former, &p.gone} {
@@ -149,6 +151,9 @@ func (w *world) calls(p, own possessions) []call {
 		{"Credentials", func(c directory.Caller) error {
 			return none(w.dir.Credentials(w.ctx(), c, ofIdentity, directory.Page{}))
 		}},
+		{"MayChangeApplication", func(c directory.Caller) error { return none(w.dir.MayChangeApplication(w.ctx(), c, app)) }},
+		{"MayWriteCredentials", func(c directory.Caller) error { return none(w.dir.MayWriteCredentials(w.ctx(), c, ofApp)) }},
+		{"MayWriteCredentials", func(c directory.Caller) error { return none(w.dir.MayWriteCredentials(w.ctx(), c, ofIdentity)) }},
 		{"Grants", func(c directory.Caller) error { return none(w.dir.Grants(w.ctx(), c, sp)) }},
 		{"GrantsOf", func(c directory.Caller) error { return none(w.dir.GrantsOf(w.ctx(), c, sp)) }},
 		{"Group", func(c directory.Caller) error { return none(w.dir.Group(w.ctx(), c, p.subscription, "group")) }},
@@ -222,6 +227,7 @@ func (w *world) calls(p, own possessions) []call {
 		}},
 
 		// From here on things go away.
+		{"EndPortalSession", func(c directory.Caller) error { return w.dir.EndPortalSession(w.ctx(), c, p.session.ID) }},
 		{"RemoveCredential", func(c directory.Caller) error {
 			return w.dir.RemoveCredential(w.ctx(), c, own.client.parent(), p.credential.ID)
 		}},
@@ -255,8 +261,8 @@ func (w *world) calls(p, own possessions) []call {
 // narrow are the methods that are asked for nothing by an id: what they answer
 // or change is the caller's tenant's, which TestTenancyOfLists asks of them.
 var narrow = []string{
-	"AllRoleAssignments", "Applications", "Counts", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "Permit", "Policy", "PrincipalNames", "PutIssuer", "RemoveIssuer",
-	"RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants",
+	"AllRoleAssignments", "Applications", "Counts", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "MakePortalLink", "OpenPortalSession", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PutIssuer", "RemoveIssuer",
+	"Rights", "RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants",
 }
 
 // TestTenancy uses every method with another tenant's ids, as its own tenant's
@@ -381,6 +387,13 @@ func TestTenancyOfLists(t *testing.T) {
 			for _, e := range events.Items {
 				if e.TargetID == b.credential.ID {
 					w.Errorf("events: %+v", e)
+				}
+			}
+			sessions, err := w.dir.PortalSessions(w.ctx(), c)
+			w.ok(err)
+			for _, s := range sessions {
+				if s.Caller.TenantID != w.tenant.ID {
+					w.Errorf("sessions of the portal: %+v", s)
 				}
 			}
 			for _, filter := range []directory.Filter{{ID: &b.client.app.ID}, {AppID: &b.client.AppID}, {IdentifierURI: &b.client.AppID}} {
