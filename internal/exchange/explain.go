@@ -55,6 +55,11 @@ type Compared struct {
 func (x *Exchange) Explain(ctx context.Context, req Request) (Report, error) {
 	w := x.walk(req)
 	w.dry = true
+	return w.report(ctx)
+}
+
+// report takes the steps of a dry walk.
+func (w *walk) report(ctx context.Context) (Report, error) {
 	err := w.steps(ctx)
 	report := Report{Outcome: w.out}
 	if err != nil && !errors.As(err, &report.Refusal) {
@@ -107,6 +112,9 @@ func hint(e *Error) string {
 }
 
 func (w *walk) tellPeek() []Compared {
+	if p, ok := w.proof.(*presumed); ok {
+		return p.tellPeek()
+	}
 	p := w.out.Assertion
 	if p.Issuer == "" {
 		return nil
@@ -138,6 +146,9 @@ func (w *walk) tellProof(ctx context.Context) (match, verify, sign func() []Comp
 	case *assertion:
 		nearest, err := p.nearest(ctx)
 		return func() []Compared { return p.tellMatch(nearest) }, p.tellVerify, nothing, err
+	case *presumed:
+		nearest, err := p.nearest(ctx)
+		return func() []Compared { return p.tellMatch(nearest) }, nothing, nothing, err
 	case *certificate:
 		held, err := w.Directory.CertificatesOf(ctx, w.match)
 		if err != nil {
