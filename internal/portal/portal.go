@@ -100,6 +100,7 @@ func routes() []route {
 	var all []route
 	for _, part := range [][]route{
 		homePages, sessionPages,
+		applicationPages, secretPages, certificatePages, groupPages, identityPages,
 	} {
 		all = append(all, part...)
 	}

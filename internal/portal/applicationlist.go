@@ -1,0 +1,62 @@
+package portal
+
+import (
+	"strings"
+	"time"
+
+	"github.com/entente-id/entente/internal/directory"
+)
+
+type applicationsView struct {
+	List         *listing
+	Search       string
+	Name, Age    column
+	Applications []applicationRow
+	MayCreate    bool
+	New          string
+	OnlyOwned    bool // the list is not the whole tenant's
+}
+
+type applicationRow struct {
+	Name, To, AppID string
+	Created         time.Time
+	Secrets         int
+	Certificates    int
+}
+
+// applications is the list of applications.
+func (c *call) applications() error {
+	l := c.list("q", "sort")
+	order, ok := map[string]directory.Order{"": directory.ByName, "name-down": directory.ByNameDown, "new": directory.ByCreatedDown, "old": directory.ByCreated}[l.Get("sort")]
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
+	found, err := c.Directory.Applications(c, c.caller, directory.Filter{Order: order}, c.searched(l))
+	if err != nil {
+		return err
+	}
+	v := applicationsView{
+		List: l, Search: "Search by part of a name, or by a client or object ID", Name: l.Column("Display name", "", "name-down"), Age: l.Column("Created", "old", "new"),
+		MayCreate: c.mayCreateApplications(), New: applicationsPath + "/new", OnlyOwned: !c.rights.Has("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+	}
+	if v.Age.Sort == "" {
+		v.Age.To = l.With("sort", "new") // whoever sorts by age looks for what is new
+	}
+	for _, app := range fill(l, found) {
+		v.Applications = append(v.Applications, applicationRow{app.DisplayName, applicationPath(app.ID), app.AppID, app.CreatedAt, len(app.Secrets), len(app.Certificates)})
+	}
+	return c.show(page{template: "applications", title: "App registrations", wide: true, done: map[string]string{
+		"deleted": "The application was deleted. Nothing can sign in as it.",
+	}[c.query("done")]}, v)
+}
+
+// searched is what to ask a list for that can be searched.
+func (c *call) searched(l *listing) directory.Page {
+	p := l.page()
+	p.Search = strings.TrimSpace(l.Get("q"))
+	return p
+}
+
+func (c *call) mayCreateApplications() bool {
+	return c.rights.Has("Application.ReadWrite.All", "Directory.ReadWrite.All", "Application.ReadWrite.OwnedBy")
+}
