@@ -474,6 +474,19 @@ func TestFederation(t *testing.T) {
 			want: []json.RawMessage{json.RawMessage(`{"n":1}`), json.RawMessage(`{"n":2}`), json.RawMessage(`{"n":3}`)},
 		},
 		{
+			name: "link to the portal",
+			steps: []step{{request: "POST " + at + "portalLinks?" + version, body: `{"properties":{"lifetimeSeconds":90}}`, status: 201,
+				answer: `{"properties":{"url":"https://entente.example/portal/link?token=t","expiresAt":"2026-11-02T00:00:00Z"}}`}},
+			call: func(ctx context.Context, c *Client) (any, error) { return c.MakePortalLink(ctx, 90*time.Second) },
+			want: PortalLink{URL: "https://entente.example/portal/link?token=t", ExpiresAt: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)},
+		},
+		{
+			name:  "link to the portal, for as long as may be",
+			steps: []step{{request: "POST " + at + "portalLinks?" + version, body: `{"properties":{}}`, status: 201, answer: `{"properties":{"url":"u"}}`}},
+			call:  func(ctx context.Context, c *Client) (any, error) { return c.MakePortalLink(ctx, 0) },
+			want:  PortalLink{URL: "u"},
+		},
+		{
 			name:  "rotate",
 			steps: []step{{request: "POST " + at + "signingKeys/rotate?" + version, answer: `{}`}},
 			call:  func(ctx context.Context, c *Client) (any, error) { return done(c.RotateSigningKey(ctx)) },

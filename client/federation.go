@@ -184,6 +184,25 @@ func (c *Client) Records(ctx context.Context, kind RecordKind, limit int) ([]jso
 	return listUpTo[json.RawMessage](ctx, c, c.arm, p.federation(), limit)
 }
 
+// PortalLink opens the portal of an Entente server in the caller's name, once, for
+// whoever has its URL.
+type PortalLink struct {
+	URL       string    `json:"url"` // a secret
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+type portalLinkSpec struct {
+	LifetimeSeconds int64 `json:"lifetimeSeconds,omitempty"`
+}
+
+// MakePortalLink makes a link to the portal for the caller. The lifetime is in whole
+// seconds, 10 minutes at most, which 0 stands for.
+func (c *Client) MakePortalLink(ctx context.Context, lifetime time.Duration) (PortalLink, error) {
+	in := resource[portalLinkSpec]{Properties: portalLinkSpec{int64(lifetime / time.Second)}}
+	r, err := post[resource[PortalLink]](ctx, c, c.arm, federationPath("portalLinks").federation(), in)
+	return r.Properties, err
+}
+
 // RotateSigningKey has the server make its next signing key for the caller's tenant.
 func (c *Client) RotateSigningKey(ctx context.Context) error {
 	_, err := c.do(ctx, c.arm, call{method: http.MethodPost, path: federationPath("signingKeys/rotate").federation()})

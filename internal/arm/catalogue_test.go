@@ -34,6 +34,13 @@ var notOfARM = map[string]string{
 	"NotFound ApplicationObject":     "applications are Graph's",
 	"NotFound GrantObject":           "app role assignments are Graph's",
 	"NotFound SecretObject":          "client secrets are Graph's",
+
+	"Forbidden PortalLinkObject":          "whoever calls is a service principal",
+	"NotFound PortalLinkObject":           "links are used in the portal",
+	"Forbidden PortalSessionObject":       "sessions are the portal's",
+	"Invalid PortalSessionObject":         "sessions are the portal's",
+	"NotFound PortalSessionObject":        "sessions are the portal's",
+	"Unauthenticated PortalSessionObject": "sessions are the portal's",
 }
 
 // neverTold are the codes and refusals of Azure for credentials that are known
@@ -64,6 +71,8 @@ func TestCatalogue(t *testing.T) {
 		fics    = ide + "/federatedIdentityCredentials/"
 		more    = " For more details please go to https://aka.ms/ARMResourceNotFoundFix"
 		tenants = "/providers/Entente.Federation/tenants/"
+
+		portalLinks = "/providers/Entente.Federation/portalLinks"
 	)
 	crowded := strings.Replace(ide, "/ide", "/crowded", 1)
 	w.ok("admin", "PUT", crowded, `{"location":"local"}`)
@@ -79,6 +88,9 @@ func TestCatalogue(t *testing.T) {
 	w.must(err)
 	w.ok("admin", "PUT", fics+"used", strings.Replace(ficBody, "https://issuer.example/t1/", used.Issuer.URL, 1))
 	nobody := w.principals["nobody"].PrincipalID
+	for range 10 {
+		w.ok("nobody", "POST", portalLinks, "")
+	}
 	fic := func(audiences string) string {
 		return `{"properties":{"issuer":"https://x.example/","subject":"s","audiences":` + audiences + `}}`
 	}
@@ -127,6 +139,8 @@ func TestCatalogue(t *testing.T) {
 		{"Invalid AssignmentObject", "admin", "PUT", inGroup + assignmentPath + "x", assign(roles.Reader, nobody), 400, "InvalidRoleAssignmentId", "The role assignment ID 'x' is not valid. The role assignment ID must be a GUID."},
 		{"Invalid IssuerObject", "admin", "PUT", issuers + "/new", `{"properties":{"issuer":"http://x.example/"}}`, 400, "BadRequest", "The property 'issuer' of the issuer is not valid: Issuer \"http://x.example/\" must use https."},
 		{"Invalid PolicyObject", "admin", "PUT", "/providers/Entente.Federation/policies/default", `{"properties":{"maxFederatedIdentityCredentials":0}}`, 400, "BadRequest", "The property 'maxFederatedIdentityCredentials' of the policy is not valid: Must be between 1 and 100000."},
+		{"Invalid PortalLinkObject", "reader", "POST", portalLinks, `{"properties":{"lifetimeSeconds":601}}`, 400, "BadRequest", "The property 'lifetime' of the portal link is not valid: Must be between 1 second and 10 minutes."},
+		{"LimitReached PortalLinkObject", "nobody", "POST", portalLinks, "", 409, "PortalLinkLimitReached", "'nobody' has 10 links to the portal open already, which is as many as can be. Each ends when it is used, or expires."},
 		{"Invalid TenantObject", "admin", "PUT", tenants + "x", `{}`, 400, "BadRequest", "The property 'id' of the tenant is not valid: …."},
 	} {
 		told[c.domain] = true

@@ -87,6 +87,9 @@ func (s *Surface) refusal(c *call, err error) *refusal {
 	case directory.InUse:
 		return inUse(e)
 	case directory.LimitReached:
+		if e.Object == directory.PortalLinkObject {
+			return refuse(http.StatusConflict, "PortalLinkLimitReached", "'%s' has %d links to the portal open already, which is as many as can be. Each ends when it is used, or expires.", clip(e.ID), e.Limit)
+		}
 		return badRequest("The managed identity '%s' has the maximum number of federated identity credentials already: %d.", clip(e.ID), e.Limit)
 	case directory.Invalid:
 		return invalid(c, e)

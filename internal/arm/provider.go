@@ -32,7 +32,7 @@ var namespaces = []namespace{
 	{containerService, []string{"managedClusters"}},
 	{managedIdentity, []string{"operations", "userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"}},
 	{resources, []string{"deployments", "locations", "resourceGroups", "resources", "subscriptions", "tags", "tenants"}},
-	{federation, []string{"auditEvents", "issuers", "policies", "signIns", "signingKeys", "tenants"}},
+	{federation, []string{"auditEvents", "issuers", "policies", "portalLinks", "signIns", "signingKeys", "tenants"}},
 }
 
 func (c *call) wireProvider(n namespace) provider {

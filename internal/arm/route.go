@@ -135,6 +135,7 @@ func routes() []route {
 		{Route: Route{"GET", ours + "/signIns", federation + "/signIns/read"}, handle: (*Surface).listSignIns, filters: []string{"clientId eq", "result eq", "at ge", "at lt"}},
 		{Route: Route{"GET", ours + "/signingKeys", federation + "/signingKeys/read"}, handle: (*Surface).listSigningKeys},
 		{Route: Route{"POST", ours + "/signingKeys/rotate", federation + "/signingKeys/rotate/action"}, handle: (*Surface).rotateSigningKey},
+		{Route: Route{"POST", ours + "/portalLinks", federation + "/portalLinks/write"}, handle: body((*Surface).makePortalLink)},
 	}
 	for i := range table {
 		table[i].segments = strings.Split(strings.TrimPrefix(table[i].Pattern, "/"), "/")

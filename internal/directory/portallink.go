@@ -44,7 +44,7 @@ func (d *Directory) MakePortalLink(ctx context.Context, c Caller, lifetime time.
 		lifetime = MaxPortalLinkLifetime
 	}
 	if lifetime < minPortalLinkLifetime || lifetime > MaxPortalLinkLifetime {
-		return PortalLink{}, invalid(PortalLinkObject, "lifetime", "must be between %s and %s", minPortalLinkLifetime, MaxPortalLinkLifetime)
+		return PortalLink{}, invalid(PortalLinkObject, "lifetime", "must be between 1 second and 10 minutes")
 	}
 	var l PortalLink
 	err := d.change(ctx, c, func(a *act) error {

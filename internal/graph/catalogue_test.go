@@ -47,6 +47,15 @@ var notOfGraph = map[string]string{
 	"NotFound RoleDefinitionObject": "role definitions are Resource Manager's",
 	"NotFound SubscriptionObject":   "subscriptions are Resource Manager's",
 	"NotFound TenantObject":         "a caller's tenant is there as long as the caller is",
+
+	"Forbidden PortalLinkObject":          "links are Resource Manager's",
+	"Invalid PortalLinkObject":            "links are Resource Manager's",
+	"LimitReached PortalLinkObject":       "links are Resource Manager's",
+	"NotFound PortalLinkObject":           "links are used in the portal",
+	"Forbidden PortalSessionObject":       "sessions are the portal's",
+	"Invalid PortalSessionObject":         "sessions are the portal's",
+	"NotFound PortalSessionObject":        "sessions are the portal's",
+	"Unauthenticated PortalSessionObject": "sessions are the portal's",
 }
 
 // neverTold are codes of Graph's for these paths that are known, and that this service has no use for.

@@ -274,6 +274,8 @@ var armRows = map[string][]armRow{
 	"GET /providers/Entente.Federation/signIns":             {{foreign: 200}},
 	"GET /providers/Entente.Federation/signingKeys":         {{foreign: 200}},
 	"POST /providers/Entente.Federation/signingKeys/rotate": {{foreign: 200}},
+	// Everybody for itself: it opens to nobody more than the caller's own token does.
+	"POST /providers/Entente.Federation/portalLinks": {{open: forAll, ok: 201, foreign: 201}, {note: "for a minute", body: `{"properties":{"lifetimeSeconds":60}}`, open: forAll, ok: 201, foreign: 201}},
 }
 
 // armRequests makes the requests of every route of the surface.
