@@ -5,6 +5,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/chromedp/cdproto/dom"
@@ -213,22 +214,35 @@ func (b *Browser) Write(text string) {
 // Somebody who sees must be able to tell where the focus is, every time.
 func (b *Browser) TabTo(role, name string) {
 	b.t.Helper()
+	b.tabTo([]string{role}, name)
+}
+
+// TabToField presses Tab until the field with a label has the focus.
+func (b *Browser) TabToField(label string) {
+	b.t.Helper()
+	b.tabTo(fields, label)
+}
+
+func (b *Browser) tabTo(roles []string, name string) {
+	b.t.Helper()
 	var met []element
 	for range 300 {
 		b.Press("Tab")
 		e := b.focused()
-		if e.role == role && e.called(plain(name)) {
+		if e != (element{}) && e.role != "RootWebArea" {
+			b.focusIsShown(e)
+		}
+		if slices.Contains(roles, e.role) && e.called(plain(name)) {
 			return
 		}
 		if len(met) > 5 && e != (element{}) && e == met[0] {
 			break // round
 		}
 		if e != (element{}) && e.role != "RootWebArea" {
-			b.focusIsShown(e)
 			met = append(met, e)
 		}
 	}
-	b.fatal("Tab does not reach %s %q, but %v", role, name, met)
+	b.fatal("Tab does not reach %s %q, but %v", roles[0], name, met)
 }
 
 // focusIsShown fails the test when what has the focus looks as it does without.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -134,10 +135,12 @@ func text(v *accessibility.Value) string {
 func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // called says whether an element goes by a name. A mark that a field has to be
-// filled in is not part of its name.
+// filled in is not part of its name, and neither is a count in parentheses.
 func (e element) called(name string) bool {
-	return e.name == name || strings.TrimSuffix(strings.TrimSuffix(e.name, "*"), " ") == name
+	return e.name == name || mark.ReplaceAllString(e.name, "") == name
 }
+
+var mark = regexp.MustCompile(` ?(\*|\([0-9]+\))$`)
 
 // find waits for the one element of some roles with a name.
 func (b *Browser) find(what string, roles []string, name string) element {
