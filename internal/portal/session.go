@@ -61,10 +61,9 @@ func (c *call) begin(session directory.PortalSession, to string) error {
 
 type continueView struct{ To string }
 
-type signInView struct {
+type welcomeView struct {
 	Title, Text string
-	Provider    bool
-	Return      string
+	Provider    string // where to sign in at the provider; empty: there is none
 }
 
 func (c *call) signIn() error {
@@ -85,9 +84,14 @@ func (c *call) showSignIn(p *problem) {
 			return
 		}
 	}
-	v := signInView{Title: p.title, Text: p.text, Provider: c.upstream != nil}
-	if c.r.Method == http.MethodGet && !strings.HasPrefix(c.r.URL.Path, signInPath) && !strings.HasPrefix(c.r.URL.Path, linkPath) {
-		v.Return = c.r.URL.RequestURI()
+	v := welcomeView{Title: p.title, Text: p.text}
+	if c.upstream != nil {
+		// Under the canonical name, to which the provider sends people back:
+		// the cookies of a sign-in belong to one host.
+		v.Provider = c.URL + signInPath + "/provider"
+		if c.r.Method == http.MethodGet && !strings.HasPrefix(c.r.URL.Path, signInPath) && !strings.HasPrefix(c.r.URL.Path, linkPath) {
+			v.Provider += "?return=" + url.QueryEscape(c.r.URL.RequestURI())
+		}
 	}
 	if err := c.show(page{template: "signin", title: "Sign in", status: p.status}, v); err != nil {
 		c.Log.ErrorContext(c, "show the sign-in page", "error", err)
@@ -143,7 +147,7 @@ func (c *call) finishProvider() error {
 		return err
 	}
 	session, err := c.Directory.OpenPortalSession(c, directory.Caller{
-		Kind: directory.PortalCaller, TenantID: c.Tenant, Name: person.Name, Roles: person.Roles, Address: c.Address(c), RequestID: c.RequestID(c),
+		Kind: directory.PortalCaller, TenantID: c.Tenant, Name: person.String(), Roles: person.Roles, Address: c.Address(c), RequestID: c.RequestID(c),
 	}, c.upstream.mark())
 	if err != nil {
 		return err
