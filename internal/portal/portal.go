@@ -35,6 +35,8 @@ type Config struct {
 	SignIns   *signin.Recorder
 	// Rotate publishes the caller's tenant's next signing key, with its audit event.
 	Rotate func(context.Context, directory.Caller) error
+	// Refusal is how the token endpoint tells a refusal: the AADSTS number and the text behind it.
+	Refusal func(*exchange.Error) (code int, text string)
 	// URL is the canonical URL of the service, "https://host[:port]". Pages that
 	// show commands name it.
 	URL string

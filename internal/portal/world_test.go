@@ -24,6 +24,7 @@ import (
 	"github.com/entente-id/entente/internal/roles"
 	"github.com/entente-id/entente/internal/signin"
 	"github.com/entente-id/entente/internal/testkit"
+	"github.com/entente-id/entente/internal/token"
 )
 
 const (
@@ -81,6 +82,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 		Directory: w.dir, Issuers: verifier, Keys: ring, SignIns: w.records, Tenant: testTenant, Seal: sealer, Clock: w.clock.Now, Version: "test",
 		URL: w.server.URL, Base: func(*http.Request) string { return w.server.URL },
 		Exchange: exchange.New(exchange.Config{Directory: w.dir, Issuers: verifier, Keys: ring, IssuerURL: w.server.URL, OwnAudiences: []string{w.server.URL}, Clock: w.clock.Now}),
+		Refusal: token.Told,
 		Rotate: func(_ context.Context, by directory.Caller) error {
 			w.owners = append(w.owners, by)
 			return nil
