@@ -40,6 +40,8 @@ type Config struct {
 	// URL is the canonical URL of the service, "https://host[:port]". Pages that
 	// show commands name it.
 	URL string
+	// IssuerAllow are the issuers that may have private addresses.
+	IssuerAllow []string
 	// Base is the configured URL that was asked.
 	Base func(*http.Request) string
 	// Tenant is the id of the tenant that a provider's people sign in to.
@@ -101,7 +103,7 @@ type route struct {
 func routes() []route {
 	var all []route
 	for _, part := range [][]route{
-		homePages, sessionPages,
+		homePages, sessionPages, settingsPages,
 		applicationPages, secretPages, certificatePages, groupPages, identityPages,
 	} {
 		all = append(all, part...)
