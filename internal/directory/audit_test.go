@@ -51,6 +51,7 @@ var recorded = map[string]struct {
 	"RemovePrincipalSecret":   {"microsoft.directory/servicePrincipals/credentials/update", directory.SecretObject},
 	"RemoveRoleAssignment":    {"Microsoft.Authorization/roleAssignments/delete", directory.AssignmentObject},
 	"RemoveSecret":            {"microsoft.directory/applications/credentials/update", directory.SecretObject},
+	"ReportServiceAccounts":   {"Microsoft.ContainerService/managedClusters/serviceAccounts/write", directory.ClusterObject},
 	"RestoreApplication":      {"microsoft.directory/deletedItems/applications/restore", directory.ApplicationObject},
 	"RestoreServicePrincipal": {"microsoft.directory/deletedItems/servicePrincipals/restore", directory.PrincipalObject},
 	"SetClusterKeys":          {"Entente.Federation/issuers/write", directory.IssuerObject},
@@ -66,7 +67,7 @@ var recorded = map[string]struct {
 // reading are the other methods.
 var reading = []string{
 	"AllRoleAssignments", "Application", "Applications", "Cluster", "Clusters", "Counts", "Credential", "CredentialByID", "Credentials", "DeletedApplications", "DeletedServicePrincipals", "Events", "Grants", "GrantsOf", "Group", "Groups", "Identities", "Identity",
-	"Issuer", "Issuers", "MayChangeApplication", "MayWriteCredentials", "Owners", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PrincipalOwners", "Rights", "RoleAssignment", "RoleAssignments", "ServicePrincipal", "ServicePrincipals", "Subscription", "Subscriptions", "Tenants",
+	"Issuer", "Issuers", "MayChangeApplication", "MayWriteCredentials", "Namespaces", "Owners", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PrincipalOwners", "Rights", "RoleAssignment", "RoleAssignments", "ServiceAccounts", "ServicePrincipal", "ServicePrincipals", "Subscription", "Subscriptions", "Tenants",
 }
 
 // byPeople are the writing methods that no service principal may use; TestPortalIsRecorded looks at them.

@@ -247,7 +247,7 @@ func (w *world) state() string {
 		`count(*) + sum(max_credentials) FROM tenants`, `count(*) + sum(revision) + sum(deleted_at) FROM applications`, `count(*) FROM secrets`,
 		`count(*) + sum(revision) + sum(enabled) FROM service_principals`, `count(*) FROM owners`, `count(*) + sum(length(subject)) FROM credentials`,
 		`count(*) + sum(revision) FROM issuers`, `count(*) FROM app_role_assignments`, `count(*) FROM role_assignments`,
-		`count(*) + sum(revision) FROM managed_identities`, `count(*) + coalesce(sum(revision), 0) FROM clusters`, `count(*) FROM resource_groups`, `count(*) FROM portal_links`, `count(*) FROM portal_sessions`, `count(*) FROM audit_events`,
+		`count(*) + sum(revision) FROM managed_identities`, `count(*) + coalesce(sum(revision), 0) FROM clusters`, `count(*) FROM service_accounts`, `count(*) FROM resource_groups`, `count(*) FROM portal_links`, `count(*) FROM portal_sessions`, `count(*) FROM audit_events`,
 	} {
 		var n int64
 		w.ok(w.db.Read().QueryRowContext(w.ctx(), `SELECT CAST(`+strings.Replace(text, " FROM", " AS BIGINT) FROM", 1)).Scan(&n))

@@ -33,6 +33,7 @@ func TestRights(t *testing.T) {
 			"subscription contributor": {roles.Contributor, sub}, "group reader": {roles.Reader, g.Scope()}, "group contributor": {roles.Contributor, g.Scope()}, "group owner": {roles.Owner, g.Scope()},
 			"identity contributor": {roles.ManagedIdentityContributor, g.Scope()}, "identity owner": {roles.Owner, m.ResourceID()},
 			"owner elsewhere": {roles.Owner, sub + "/resourceGroups/elsewhere"}, "federation administrator": {roles.FederationAdministrator, "/"}, "federation reader": {roles.FederationReader, "/"},
+			"reporter":             {roles.ClusterReporter, g.Scope()},
 			"issuer administrator": {roles.FederationAdministrator, "/providers/Entente.Federation/issuers/prod"},
 		} {
 			callers[name] = w.holder(name, at[0], at[1]).Caller
@@ -248,6 +249,17 @@ func TestRights(t *testing.T) {
 			}},
 			{"read a cluster", groupReaders, func() { w.cluster("g", "prod", nil) }, func(c directory.Caller) error {
 				return none(w.dir.Cluster(w.ctx(), c, w.clusterRef("G", "PROD")))
+			}},
+			{"list a cluster's service accounts", groupReaders, func() { w.cluster("g", "prod", nil) }, func(c directory.Caller) error {
+				_, _, err := w.dir.ServiceAccounts(w.ctx(), c, w.clusterRef("g", "prod"), "", directory.Page{})
+				return err
+			}},
+			{"list a cluster's namespaces", groupReaders, nothing, func(c directory.Caller) error {
+				_, _, err := w.dir.Namespaces(w.ctx(), c, w.clusterRef("g", "prod"), directory.Page{})
+				return err
+			}},
+			{"report a cluster's service accounts", groupWriters + ", reporter", nothing, func(c directory.Caller) error {
+				return none(w.dir.ReportServiceAccounts(w.ctx(), c, w.clusterRef("g", "prod"), accounts("pets/"+uuid.NewString())))
 			}},
 			{"register a cluster", groupWriters, nothing, func(c directory.Caller) error {
 				_, _, err := w.dir.PutCluster(w.ctx(), c, w.clusterSpec("g", uuid.NewString(), nil))

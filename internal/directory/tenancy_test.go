@@ -191,6 +191,17 @@ func (w *world) calls(p, own possessions) []call {
 			_, _, err := w.dir.PutIdentity(w.ctx(), c, m)
 			return err
 		}},
+		{"Namespaces", func(c directory.Caller) error {
+			_, _, err := w.dir.Namespaces(w.ctx(), c, p.cluster.ClusterRef, directory.Page{})
+			return err
+		}},
+		{"ServiceAccounts", func(c directory.Caller) error {
+			_, _, err := w.dir.ServiceAccounts(w.ctx(), c, p.cluster.ClusterRef, "", directory.Page{})
+			return err
+		}},
+		{"ReportServiceAccounts", func(c directory.Caller) error {
+			return none(w.dir.ReportServiceAccounts(w.ctx(), c, p.cluster.ClusterRef, accounts("pets/cat")))
+		}},
 		{"RoleAssignment", func(c directory.Caller) error {
 			return none(w.dir.RoleAssignment(w.ctx(), c, scope, p.assignment.Name))
 		}},
