@@ -48,6 +48,7 @@ var verbs = map[string]verb{
 	"login":          {writes: true, destroys: true, noYes: "it replaces the login of before only once the new one is proven"},
 	"logout":         {writes: true, destroys: true, noYes: "to call it is to mean it, as with az logout"},
 	"whoami":         {prints: true},
+	"portal-link":    {writes: true, prints: true, noDryRun: "a link that nobody uses ends by itself, and whoami says whom it would be for"},
 
 	"cluster register":    {writes: true, prints: true},
 	"cluster show":        {prints: true},

@@ -132,7 +132,7 @@ Exit codes: ` + exitHelp + `
 	}{
 		{"See it work, and run it:", []*cobra.Command{own(newQuickstart()), newServe()}},
 		{"Point other programs at it:", []*cobra.Command{own(newEnv()), own(newAzSetup()), newRun()}},
-		{"Choose a service, and who calls it:", []*cobra.Command{own(newContext()), own(newLogin()), own(newLogout()), own(newWhoami())}},
+		{"Choose a service, and who calls it:", []*cobra.Command{own(newContext()), own(newLogin()), own(newLogout()), own(newWhoami()), own(newPortalLink())}},
 		{"Say which workloads may be whom:", []*cobra.Command{own(newFIC()), own(newPlan()), own(newApply()), own(newExport())}},
 		{"Keep clusters and their issuers:", []*cobra.Command{own(newCluster()), own(newIssuer())}},
 		{"Find out why there is no token:", []*cobra.Command{own(newDoctor())}},
