@@ -82,7 +82,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 		Directory: w.dir, Issuers: verifier, Keys: ring, SignIns: w.records, Tenant: testTenant, Seal: sealer, Clock: w.clock.Now, Version: "test",
 		URL: w.server.URL, Base: func(*http.Request) string { return w.server.URL },
 		Exchange: exchange.New(exchange.Config{Directory: w.dir, Issuers: verifier, Keys: ring, IssuerURL: w.server.URL, OwnAudiences: []string{w.server.URL}, Clock: w.clock.Now}),
-		Refusal: token.Told,
+		Refusal:  token.Told,
 		Rotate: func(_ context.Context, by directory.Caller) error {
 			w.owners = append(w.owners, by)
 			return nil
