@@ -29,7 +29,7 @@ type namespace struct {
 // namespaces are what this server has, always registered.
 var namespaces = []namespace{
 	{authorization, []string{"locks", "roleAssignments", "roleDefinitions"}},
-	{containerService, []string{"managedClusters"}},
+	{containerService, []string{"managedClusters", "managedClusters/serviceAccounts"}},
 	{managedIdentity, []string{"operations", "userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"}},
 	{resources, []string{"deployments", "locations", "resourceGroups", "resources", "subscriptions", "tags", "tenants"}},
 	{federation, []string{"auditEvents", "issuers", "policies", "portalLinks", "signIns", "signingKeys", "tenants"}},

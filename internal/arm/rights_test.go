@@ -72,6 +72,8 @@ func samples(w *world) map[string]struct{ body, may string } {
 		"PATCH " + cluster:                             {`{"tags":{"a":"b"}}`, write},
 		"DELETE " + cluster:                            {may: write},
 		"POST " + cluster + "/updateKeys":              {body: `{"keySet":` + keySet(w.t) + `}`},
+		"GET " + cluster + "/serviceAccounts":          {may: read},
+		"PUT " + cluster + "/serviceAccounts":          {`{"serviceAccounts":[{"namespace":"pets","name":"cat"}]}`, write},
 
 		"GET " + definitions:                      {may: "+"},
 		"GET " + definitions + "/{definition}":    {may: "+"},

@@ -114,6 +114,8 @@ func routes() []route {
 		{Route: Route{"PATCH", cluster, onClusters + "write"}, handle: body((*Surface).patchCluster)},
 		{Route: Route{"DELETE", cluster, onClusters + "delete"}, handle: (*Surface).deleteCluster},
 		{Route: Route{"POST", cluster + "/updateKeys", onClusters + "updateKeys/action"}, handle: (*Surface).updateClusterKeys},
+		{Route: Route{"GET", cluster + "/serviceAccounts", onClusters + "read"}, handle: (*Surface).listServiceAccounts, filters: []string{"namespace eq"}},
+		{Route: Route{"PUT", cluster + "/serviceAccounts", onClusters + "serviceAccounts/write"}, handle: (*Surface).putServiceAccounts},
 
 		{Route: Route{"GET", definitions, authorization + "/roleDefinitions/read"}, handle: (*Surface).listDefinitions, filters: []string{"roleName eq", "type eq", "atScope()", "atScopeAndBelow()"}},
 		{Route: Route{"GET", definitions + "/{definition}", authorization + "/roleDefinitions/read"}, handle: (*Surface).getDefinition},

@@ -12,7 +12,7 @@ import (
 
 // azure are the roles that callers hold, as Azure's pages "Azure built-in
 // roles" have them (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles),
-// and this server's own two. They are written out again here: a definition of
+// and this server's own three. They are written out again here: a definition of
 // the server that says something else gives other answers.
 var azure = map[string]struct {
 	id                  string
@@ -54,6 +54,7 @@ var azure = map[string]struct {
 		"Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/read", "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/delete",
 		"Microsoft.Authorization/*/read", "Microsoft.Insights/alertRules/*", "Microsoft.Resources/subscriptions/resourceGroups/read", "Microsoft.Resources/deployments/*",
 	}, nil},
+	"Cluster Reporter":         {"e7a1c0de-0000-4000-8000-000000000003", []string{"Microsoft.ContainerService/managedClusters/serviceAccounts/write"}, nil},
 	"Federation Administrator": {"e7a1c0de-0000-4000-8000-000000000001", []string{"Entente.Federation/*"}, nil},
 	"Federation Reader":        {"e7a1c0de-0000-4000-8000-000000000002", []string{"Entente.Federation/*/read"}, nil},
 }
@@ -240,9 +241,11 @@ var armRows = map[string][]armRow{
 		{note: "that is new, with a hosted issuer", with: vars{"{cluster}": "{freshCluster}"}, body: hostedBody, ok: 201, also: []right{{setsKeys, allIssuers}}},
 		{note: "that is new, with keys", with: vars{"{cluster}": "{freshCluster}"}, body: uploaded, ok: 201, also: []right{{setsKeys, allIssuers}}},
 	},
-	"PATCH " + theCluster:                {{body: aTag}, {note: "with nothing", body: `{}`}},
-	"DELETE " + theCluster:               {{ok: 204}},
-	"POST " + theCluster + "/updateKeys": {{body: `{"keySet":{keySet}}`, instead: []right{{readsClusters, theCluster}, {setsKeys, allIssuers + "/{cluster}"}}}},
+	"PATCH " + theCluster:                    {{body: aTag}, {note: "with nothing", body: `{}`}},
+	"DELETE " + theCluster:                   {{ok: 204}},
+	"GET " + theCluster + "/serviceAccounts": {{shows: map[string]right{"canary-of-{cluster}.": {readsClusters, theCluster}}}},
+	"PUT " + theCluster + "/serviceAccounts": {{body: `{"serviceAccounts":[{"namespace":"pets","name":"cat"}]}`}, {note: "to none", body: `{"serviceAccounts":[]}`}},
+	"POST " + theCluster + "/updateKeys":     {{body: `{"keySet":{keySet}}`, instead: []right{{readsClusters, theCluster}, {setsKeys, allIssuers + "/{cluster}"}}}},
 
 	"GET {scope}/providers/Microsoft.Authorization/roleDefinitions":              onScopes(armRow{open: forKnown, foreign: 200}, false),
 	"GET {scope}/providers/Microsoft.Authorization/roleDefinitions/{definition}": onScopes(armRow{open: forKnown, foreign: 200}, false),

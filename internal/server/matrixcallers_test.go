@@ -124,6 +124,7 @@ func known() []*asker {
 		{name: "Federation Administrator", roles: []held{{"Federation Administrator", "/"}}},
 		{name: "administrator of one issuer", roles: []held{{"Federation Administrator", "/providers/Entente.Federation/issuers/{issuer}"}}},
 		{name: "keeper of a cluster", roles: []held{{"Contributor", theCluster}, {"Federation Administrator", "/providers/Entente.Federation/issuers/{cluster}"}}},
+		{name: "agent of a cluster", roles: []held{{"Cluster Reporter", theCluster}}},
 		// Microsoft Graph's permissions.
 		{name: "owner of nothing", graph: []string{"Application.ReadWrite.OwnedBy"}},
 		{name: "writer", graph: []string{"Application.ReadWrite.All"}},
@@ -333,6 +334,8 @@ func (m *matrix) objects(t *testing.T) {
 		Location: "local", Tags: map[string]string{"tag": "canary-of-" + v["{cluster}"] + "."}, Issuer: &directory.ClusterIssuerSpec{Keys: directory.HostedKeys}})
 	check(t, err)
 	v["{clusterID}"] = cluster.ID
+	_, err = d.ReportServiceAccounts(ctx, system, cluster.ClusterRef, []directory.ServiceAccount{{Namespace: "pets", Name: "canary-of-" + v["{cluster}"] + ".sa"}})
+	check(t, err)
 	pod := must[*localissuer.Issuer](t)(localissuer.New(localissuer.Config{URL: "https://cluster.example/"}))
 	v["{keySet}"], m.pod = string(pod.JWKS()), must[string](t)(pod.Mint(localissuer.Token{Namespace: "ns", ServiceAccount: "sa", Audiences: []string{m.URL()}}))
 	_, _, err = d.PutIssuer(ctx, system, directory.Issuer{Name: v["{issuer}"], URL: "https://canary-issuer.example/"})

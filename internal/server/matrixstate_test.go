@@ -24,7 +24,7 @@ type table struct {
 }
 
 // referred are the tables that others refer to.
-var referred = []string{"tenants", "subscriptions", "applications"}
+var referred = []string{"tenants", "subscriptions", "applications", "clusters"}
 
 // tables lists the tables of the database, those that others refer to first.
 func tables(t *testing.T, d *db.DB) []string {
