@@ -273,7 +273,7 @@ func (w *world) calls(p, own possessions) []call {
 // or change is the caller's tenant's, which TestTenancyOfLists asks of them.
 var narrow = []string{
 	"AllRoleAssignments", "Applications", "Counts", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "MakePortalLink", "OpenPortalSession", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PutIssuer", "RemoveIssuer",
-	"Rights", "RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants",
+	"Rights", "RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants", "TrustingCredentials",
 }
 
 // TestTenancy uses every method with another tenant's ids, as its own tenant's
@@ -370,6 +370,13 @@ func TestTenancyOfLists(t *testing.T) {
 			w.ok(err)
 			if len(everywhere.Items) != len(assignments) {
 				w.Errorf("all role assignments: %+v", everywhere.Items)
+			}
+			trusting, err := w.dir.TrustingCredentials(w.ctx(), c, issuerURL, nil, directory.Page{})
+			w.ok(err)
+			for _, f := range trusting.Items {
+				if f.ID == b.credential.ID {
+					w.Errorf("trusting credentials: %+v", f)
+				}
 			}
 			counts, err := w.dir.Counts(w.ctx(), c)
 			w.ok(err)
