@@ -103,7 +103,7 @@ type route struct {
 func routes() []route {
 	var all []route
 	for _, part := range [][]route{
-		homePages, sessionPages, settingsPages,
+		homePages, sessionPages, settingsPages, rolePages,
 		applicationPages, secretPages, certificatePages, groupPages, identityPages,
 	} {
 		all = append(all, part...)
