@@ -25,6 +25,9 @@ func (d *DB) Lower(text string) string {
 	return `lower(` + text + `)`
 }
 
+// Together is one text of several, with a line break between each two.
+func Together(texts ...string) string { return strings.Join(texts, " || '\n' || ") }
+
 // Folded is s with its ASCII letters in lower case.
 func Folded(s string) string {
 	return strings.Map(func(r rune) rune {

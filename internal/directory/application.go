@@ -190,29 +190,28 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 		return Paged[Application]{}, err
 	}
 	w := where{}
-	w.add(`tenant_id = ?`, c.TenantID)
-	w.add(state)
-	if !r.has(mayRead...) {
-		w.add(`id IN (SELECT object_id FROM owners WHERE principal_id = ?)`, c.PrincipalID)
+	tables, err := r.applications(ctx, d.DB.Read(), &w, state)
+	if err != nil {
+		return Paged[Application]{}, err
 	}
-	w.shared(d.DB, "applications", f, page)
+	w.shared(d.DB, c.TenantID, "applications", "a", f, page)
 	if f.IdentifierURI != nil {
-		w.add(`id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?)`, c.TenantID, *f.IdentifierURI)
+		w.add(`a.id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?)`, c.TenantID, *f.IdentifierURI)
 	}
 	if f.UniqueName != nil {
-		w.add(`unique_name = ?`, *f.UniqueName)
+		w.add(`a.unique_name = ?`, *f.UniqueName)
 	}
 	w.never(f.PrincipalKind, f.ParentObjectID)
-	total, err := page.total(ctx, d.DB.Read(), "applications", w)
+	all := w
+	w.after("a", f.Order, page)
+	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM `+tables+` WHERE `+w.text()+` ORDER BY `+f.Order.text("a")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Application]{}, err
 	}
-	w.after("applications", f.Order, page)
-	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM applications WHERE `+w.text()+` ORDER BY `+f.Order.text("applications")+` LIMIT `+w.arg(page.limit()+1), w.args...)
-	if err != nil {
+	p := paged(items, page, func(a Application) string { return f.Order.key(a.DisplayName, a.CreatedAt, a.ID) })
+	if err := total(ctx, d.DB.Read(), &p, page, tables, all); err != nil {
 		return Paged[Application]{}, err
 	}
-	p := paged(items, page, total, func(a Application) string { return f.Order.key(a.DisplayName, a.CreatedAt, a.ID) })
 	return p, fill(ctx, d.DB.Read(), p.Items, false)
 }
 

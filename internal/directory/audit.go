@@ -133,7 +133,7 @@ type EventFilter struct {
 }
 
 // eventWindow is how many events one page of a list may look at.
-const eventWindow = 20_000
+const eventWindow = 10_000
 
 // Events lists the audit events of the caller's tenant, newest first. A search
 // is in the names of actor and target, the target's id and the action. A page
@@ -176,7 +176,7 @@ func (d *Directory) Events(ctx context.Context, c Caller, f EventFilter, page Pa
 	}
 	items, err := query(ctx, d.DB.Read(), scanEvent, `SELECT id, at, actor_kind, actor_id, actor_app_id, actor_name, action, target_kind, target_id, target_name, detail, address, request_id
 		FROM audit_events WHERE `+w.text()+` ORDER BY at DESC, id DESC LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, Tally{}, func(e Event) string { return eventKey(millis(e.At), e.ID) })
+	p := paged(items, page, func(e Event) string { return eventKey(millis(e.At), e.ID) })
 	p.Next = cmp.Or(p.Next, end)
 	return p, err
 }
@@ -206,9 +206,19 @@ func (w *where) events(d *db.DB, f EventFilter, search string) error {
 		w.add(`(`+d.Lower(`target_id`)+` = ? OR `+d.HoldsFolded(`detail`, `?`)+`)`, db.Folded(f.TargetID), db.Folded(quoted))
 	}
 	if search != "" {
-		w.search(d, search, d.HoldsFolded(`target_name`, `?`), []any{db.Folded(search)}, []string{`actor_name`, `target_id`, `action`}, []string{`actor_id`, `actor_app_id`})
+		w.search(d, search, "", nil, []string{`target_name`, `actor_name`, `target_id`, `action`}, []string{`actor_id`, `actor_app_id`})
 	}
 	return nil
+}
+
+// EventsReached says when the event was that a page of Events which has a next
+// one looked at last, for people who search; the zero time for no such Next.
+func EventsReached(next string) time.Time {
+	at, _, err := parseEventKey(next)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(at).UTC()
 }
 
 func eventKey(at int64, id string) string { return strconv.FormatInt(at, 10) + "." + id }

@@ -130,13 +130,14 @@ func (d *Directory) Clusters(ctx context.Context, c Caller, subscriptionID, grou
 		return Paged[Cluster]{}, err
 	}
 	w.named(d.DB, page.Search, `r.name_key`, []string{`r.issuer_url`}, `r.id`)
-	total, err := page.total(ctx, d.DB.Read(), "clusters r", w)
+	all := w
+	w.past(page, order...)
+	items, err := query(ctx, d.DB.Read(), scanCluster(), `SELECT `+clusterColumns+` FROM `+clusterTables+` WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Cluster]{}, err
 	}
-	w.past(page, order...)
-	items, err := query(ctx, d.DB.Read(), scanCluster(), `SELECT `+clusterColumns+` FROM `+clusterTables+` WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, total, func(m Cluster) string { return resourceKey(order, m.SubscriptionID, m.Group, m.Name) })
+	p := paged(items, page, func(m Cluster) string { return resourceKey(order, m.SubscriptionID, m.Group, m.Name) })
+	err = total(ctx, d.DB.Read(), &p, page, "clusters r", all)
 	p.Items = readable(p.Items, func(m Cluster) bool { return r.can(read, m.ResourceID()) })
 	return p, err
 }

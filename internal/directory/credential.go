@@ -93,15 +93,16 @@ func (d *Directory) Credentials(ctx context.Context, c Caller, ref Parent, page 
 	w := where{}
 	w.add(`parent_id = ?`, p.id)
 	if page.Search != "" {
-		w.search(d.DB, page.Search, d.DB.HoldsFolded(`name`, `?`), []any{db.Folded(page.Search)}, []string{`issuer`, `subject`}, []string{`id`})
+		w.search(d.DB, page.Search, "", nil, []string{`name`, `issuer`, `subject`}, []string{`id`})
 	}
-	total, err := page.total(ctx, d.DB.Read(), "credentials", w)
+	all := w
+	w.add(`name_key > ?`, page.After)
+	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Credential]{}, err
 	}
-	w.add(`name_key > ?`, page.After)
-	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
-	return paged(items, page, total, func(c Credential) string { return p.nameKey(c.Name) }), err
+	found := paged(items, page, func(c Credential) string { return p.nameKey(c.Name) })
+	return found, total(ctx, d.DB.Read(), &found, page, "credentials", all)
 }
 
 // CredentialByID reads one of the caller's tenant by its id alone, with what it

@@ -93,14 +93,6 @@ func (p Page) limit() int {
 	return min(p.Limit, MaxPage)
 }
 
-// total counts the rows of a list, before the condition that starts the page is added.
-func (p Page) total(ctx context.Context, q db.Querier, tables string, w where) (Tally, error) {
-	if !p.Count {
-		return Tally{}, nil
-	}
-	return tally(ctx, q, tables, w, p.Most)
-}
-
 // A Tally is a number that was not counted further than somebody cares.
 type Tally struct {
 	N    int
@@ -124,13 +116,27 @@ func tally(ctx context.Context, q db.Querier, tables string, w where, most int) 
 }
 
 // paged cuts items, of which one more than the page holds was read, to a page.
-func paged[T any](items []T, p Page, t Tally, key func(T) string) Paged[T] {
-	found := Paged[T]{Items: items, Total: t.N, More: t.More}
-	if len(items) > p.limit() {
-		found.Items = items[:p.limit()]
-		found.Next = key(found.Items[len(found.Items)-1])
+func paged[T any](items []T, p Page, key func(T) string) Paged[T] {
+	if len(items) <= p.limit() {
+		return Paged[T]{Items: items}
 	}
-	return found
+	items = items[:p.limit()]
+	return Paged[T]{Items: items, Next: key(items[len(items)-1])}
+}
+
+// total says how long a page's list is, when that was asked for: by counting
+// the rows that meet the conditions, unless the page is the whole list.
+func total[T any](ctx context.Context, q db.Querier, p *Paged[T], page Page, tables string, w where) error {
+	if !page.Count {
+		return nil
+	}
+	if page.After == "" && p.Next == "" {
+		p.Total = len(p.Items)
+		return nil
+	}
+	t, err := tally(ctx, q, tables, w, page.Most)
+	p.Total, p.More = t.N, t.More
+	return err
 }
 
 // query reads all rows of a statement; scan reads one.

@@ -118,9 +118,15 @@ func (w *where) never(filters ...*string) {
 }
 
 // shared adds what the lists of applications and of service principals have in common.
-func (w *where) shared(d *db.DB, table string, f Filter, page Page) {
+// rows is the name of the table itself.
+func (w *where) shared(d *db.DB, tenantID, rows, table string, f Filter, page Page) {
 	if page.Search != "" {
-		w.search(d, page.Search, d.HexHolds(table+`.name_sort`, `?`), []any{sortKey(page.Search)}, nil, []string{table + `.id`, table + `.app_id`})
+		condition := d.HexHolds(table+`.name_sort`, w.arg(sortKey(page.Search)))
+		if IsID(page.Search) { // asked for apart, so that the others are told from an index alone
+			id := w.arg(fold(page.Search))
+			condition += ` OR ` + table + `.id IN (SELECT id FROM ` + rows + ` WHERE id = ` + id + ` UNION SELECT id FROM ` + rows + ` WHERE app_id = ` + id + ` AND tenant_id = ` + w.arg(tenantID) + `)`
+		}
+		w.add(`(` + condition + `)`)
 	}
 	if f.ID != nil {
 		w.add(table+`.id = ?`, fold(*f.ID))
@@ -136,7 +142,7 @@ func (w *where) shared(d *db.DB, table string, f Filter, page Page) {
 		w.add(table+`.name_sort < ?`, sortKey(*f.NamePrefix)+afterPrefix)
 	}
 	if f.NamePart != nil {
-		w.add(d.HexHolds(table+`.name_sort`, `?`), sortKey(*f.NamePart))
+		w.add(d.HexHolds(table+`.name_sort`, w.arg(sortKey(*f.NamePart))))
 	}
 }
 
@@ -184,17 +190,20 @@ func (w *where) named(d *db.DB, search, key string, texts []string, ids ...strin
 	w.search(d, search, d.Holds(key, `?`), []any{fold(search)}, texts, ids)
 }
 
-// search adds that a first condition is met, or a text holds what is searched, or an id is it.
+// search adds that a first condition is met, unless it is empty, or a text
+// holds what is searched, or an id is it.
 func (w *where) search(d *db.DB, search, condition string, values []any, texts, ids []string) {
-	for _, text := range texts {
-		condition += ` OR ` + d.HoldsFolded(text, `?`)
-		values = append(values, db.Folded(search))
+	conditions := []string{}
+	if condition != "" {
+		conditions = append(conditions, condition)
+	}
+	if len(texts) > 0 {
+		conditions, values = append(conditions, d.HoldsFolded(`(`+db.Together(texts...)+`)`, `?`)), append(values, db.Folded(search))
 	}
 	if IsID(search) {
 		for _, id := range ids {
-			condition += ` OR ` + id + ` = ?`
-			values = append(values, fold(search))
+			conditions, values = append(conditions, id+` = ?`), append(values, fold(search))
 		}
 	}
-	w.add(`(`+condition+`)`, values...)
+	w.add(`(`+strings.Join(conditions, ` OR `)+`)`, values...)
 }

@@ -101,13 +101,14 @@ func (d *Directory) Groups(ctx context.Context, c Caller, subscriptionID string,
 	}
 	r.reach(read, "").narrow(&w, `subscription_id`, `name_key`, "")
 	w.named(d.DB, page.Search, `name_key`, nil)
-	total, err := page.total(ctx, d.DB.Read(), "resource_groups", w)
+	all := w
+	w.past(page, order...)
+	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Group]{}, err
 	}
-	w.past(page, order...)
-	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, total, func(g Group) string { return fold(g.Name) + "/" + g.SubscriptionID })
+	p := paged(items, page, func(g Group) string { return fold(g.Name) + "/" + g.SubscriptionID })
+	err = total(ctx, d.DB.Read(), &p, page, "resource_groups", all)
 	p.Items = readable(p.Items, func(g Group) bool { return r.can(read, g.Scope()) })
 	return p, err
 }

@@ -98,13 +98,14 @@ func (d *Directory) Identities(ctx context.Context, c Caller, subscriptionID, gr
 		return Paged[Identity]{}, err
 	}
 	w.named(d.DB, page.Search, `r.name_key`, nil, `r.id`, `r.client_id`)
-	total, err := page.total(ctx, d.DB.Read(), "managed_identities r", w)
+	all := w
+	w.past(page, order...)
+	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities r WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Identity]{}, err
 	}
-	w.past(page, order...)
-	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities r WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, total, func(m Identity) string { return resourceKey(order, m.SubscriptionID, m.Group, m.Name) })
+	p := paged(items, page, func(m Identity) string { return resourceKey(order, m.SubscriptionID, m.Group, m.Name) })
+	err = total(ctx, d.DB.Read(), &p, page, "managed_identities r", all)
 	p.Items = readable(p.Items, func(m Identity) bool { return r.can(read, m.ResourceID()) })
 	return p, err
 }

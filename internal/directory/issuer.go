@@ -106,13 +106,14 @@ func (d *Directory) Issuers(ctx context.Context, c Caller, page Page) (Paged[Iss
 	w := where{}
 	w.add(`tenant_id = ?`, c.TenantID)
 	w.named(d.DB, page.Search, `name_key`, []string{`url`}, `id`)
-	total, err := page.total(ctx, d.DB.Read(), "issuers", w)
+	all := w
+	w.past(page, `name_key`)
+	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Issuer]{}, err
 	}
-	w.past(page, `name_key`)
-	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
-	return paged(items, page, total, func(i Issuer) string { return fold(i.Name) }), err
+	found := paged(items, page, func(i Issuer) string { return fold(i.Name) })
+	return found, total(ctx, d.DB.Read(), &found, page, "issuers", all)
 }
 
 // Issuer reads one by its name.

@@ -8,7 +8,7 @@ type Counts struct {
 }
 
 // mostCounted is where Counts stops.
-const mostCounted = 10_000
+const mostCounted = 1000
 
 // Counts counts. What the caller has no right to at all is 0.
 func (d *Directory) Counts(ctx context.Context, c Caller) (Counts, error) {
@@ -22,20 +22,29 @@ func (d *Directory) Counts(ctx context.Context, c Caller) (Counts, error) {
 		r.reach(provider+"/"+action, provider).narrow(&w, `r.subscription_id`, `r.group_key`, `r.name_key`)
 		return w
 	}
-	const ofApplications, ofIdentities = `credentials c JOIN applications a ON a.id = c.parent_id`, `managed_identities r JOIN credentials c ON c.parent_id = r.id`
-	trusting := r.visible(`a`)
-	trusting.add(`c.tenant_id = ?`, c.TenantID)
+	visible, trusting := where{}, where{}
+	applications, err := r.applications(ctx, d.DB.Read(), &visible, live)
+	if err != nil {
+		return Counts{}, err
+	}
+	if _, err := r.applications(ctx, d.DB.Read(), &trusting, live); err != nil {
+		return Counts{}, err
+	}
+	if !r.has(append(mayRead, writeOwned)...) {
+		visible.add(`1 = 0`)
+		trusting.add(`1 = 0`)
+	}
 	var n Counts
 	for _, count := range []struct {
 		into   *Tally
 		tables string
 		w      where
 	}{
-		{&n.Applications, `applications a`, r.visible(`a`)},
+		{&n.Applications, applications, visible},
 		{&n.Identities, `managed_identities r`, resources(identityProvider, "read")},
 		{&n.Clusters, `clusters r`, resources(clusterProvider, "read")},
-		{&n.Credentials, ofApplications, trusting},
-		{&n.Credentials, ofIdentities, resources(identityProvider, "federatedIdentityCredentials/read")},
+		{&n.Credentials, applications + ` JOIN credentials c ON c.parent_id = a.id`, trusting},
+		{&n.Credentials, `managed_identities r JOIN credentials c ON c.parent_id = r.id`, resources(identityProvider, "federatedIdentityCredentials/read")},
 	} {
 		t, err := tally(ctx, d.DB.Read(), count.tables, count.w, mostCounted)
 		if err != nil {
@@ -52,21 +61,6 @@ func (t Tally) plus(other Tally, most int) Tally {
 		return Tally{N: n, More: t.More || other.More}
 	}
 	return Tally{N: most, More: true}
-}
-
-// visible are the conditions of the applications that the caller may see.
-func (r rights) visible(table string) where {
-	w := where{}
-	w.add(table+`.tenant_id = ?`, r.caller.TenantID)
-	w.add(table + `.` + live)
-	switch {
-	case r.has(mayRead...):
-	case r.has(writeOwned):
-		w.add(table+`.id IN (SELECT object_id FROM owners WHERE principal_id = ?)`, r.caller.PrincipalID)
-	default:
-		w.add(`1 = 0`)
-	}
-	return w
 }
 
 // mostNames is how many principals PrincipalNames looks up.
@@ -133,18 +127,19 @@ func (d *Directory) AllRoleAssignments(ctx context.Context, c Caller, scope stri
 	w.readableScopes(r, `g.scope_key`, readAssignments)
 	const tables = `role_assignments g LEFT JOIN service_principals p ON p.id = g.principal_id`
 	if page.Search != "" {
-		w.search(d.DB, page.Search, d.DB.HexHolds(`coalesce(p.name_sort, '')`, `?`)+` OR `+d.DB.Holds(`g.scope_key`, `?`), []any{sortKey(page.Search), fold(page.Search)}, nil, []string{`g.principal_id`})
+		w.search(d.DB, page.Search, d.DB.HexHolds(`coalesce(p.name_sort, '')`, w.arg(sortKey(page.Search)))+` OR `+d.DB.Holds(`g.scope_key`, `?`), []any{fold(page.Search)}, nil, []string{`g.principal_id`})
 	}
-	total, err := page.total(ctx, d.DB.Read(), tables, w)
-	if err != nil {
-		return Paged[RoleAssignment]{}, err
-	}
+	all := w
 	if name, key, ok := cutKey(page.After); ok {
 		w.add(`(g.scope_key, g.name) > (?, ?)`, key, name)
 	}
 	items, err := query(ctx, d.DB.Read(), scanAssignment, `SELECT g.name, g.scope, g.definition_id, g.principal_id, g.principal_type, g.description, g.created_by, g.created_at
 		FROM `+tables+` WHERE `+w.text()+` ORDER BY g.scope_key, g.name LIMIT `+w.arg(page.limit()+1), w.args...)
-	p := paged(items, page, total, func(a RoleAssignment) string { return a.Name + scopeKey(a.Scope) })
+	if err != nil {
+		return Paged[RoleAssignment]{}, err
+	}
+	p := paged(items, page, func(a RoleAssignment) string { return a.Name + scopeKey(a.Scope) })
+	err = total(ctx, d.DB.Read(), &p, page, tables, all)
 	p.Items = readable(p.Items, func(a RoleAssignment) bool { return r.can(readAssignments, a.Scope) })
 	return p, err
 }

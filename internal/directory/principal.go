@@ -140,12 +140,11 @@ func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Pag
 		return Paged[ServicePrincipal]{}, err
 	}
 	w := where{}
-	w.add(`p.tenant_id = ?`, c.TenantID)
-	w.add(`p.` + state)
-	if !r.has(mayRead...) {
-		w.add(`(p.id IN (SELECT object_id FROM owners WHERE principal_id = ?) OR p.parent_id IN (SELECT object_id FROM owners WHERE principal_id = ?))`, c.PrincipalID, c.PrincipalID)
+	tables, err := r.principals(ctx, d.DB.Read(), &w, state)
+	if err != nil {
+		return Paged[ServicePrincipal]{}, err
 	}
-	w.shared(d.DB, "p", f, page)
+	w.shared(d.DB, c.TenantID, "service_principals", "p", f, page)
 	if f.IdentifierURI != nil {
 		w.add(`(p.app_id = ? OR p.parent_id IN (SELECT application_id FROM application_uris WHERE tenant_id = ? AND uri = ?))`, fold(*f.IdentifierURI), c.TenantID, *f.IdentifierURI)
 	}
@@ -156,16 +155,16 @@ func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Pag
 		w.add(`p.parent_id = ?`, fold(*f.ParentObjectID))
 	}
 	w.never(f.UniqueName)
-	total, err := page.total(ctx, d.DB.Read(), principalTables, w)
-	if err != nil {
-		return Paged[ServicePrincipal]{}, err
-	}
+	all := w
 	w.after("p", f.Order, page)
-	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE `+w.text()+` ORDER BY `+f.Order.text("p")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+tables+` WHERE `+w.text()+` ORDER BY `+f.Order.text("p")+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
-	p := paged(items, page, total, func(p ServicePrincipal) string { return f.Order.key(p.DisplayName, p.CreatedAt, p.ID) })
+	p := paged(items, page, func(p ServicePrincipal) string { return f.Order.key(p.DisplayName, p.CreatedAt, p.ID) })
+	if err := total(ctx, d.DB.Read(), &p, page, tables, all); err != nil {
+		return Paged[ServicePrincipal]{}, err
+	}
 	return p, fillPrincipals(ctx, d.DB.Read(), p.Items, false)
 }
 

@@ -107,13 +107,14 @@ func (d *Directory) ServiceAccounts(ctx context.Context, c Caller, ref ClusterRe
 	if namespace != "" {
 		w.add(`namespace = ?`, namespace)
 	}
-	total, err := page.total(ctx, d.DB.Read(), "service_accounts", w)
+	all := w
+	w.past(page, `namespace`, `name`)
+	items, err := query(ctx, d.DB.Read(), scanServiceAccount, `SELECT namespace, name, client_id FROM service_accounts WHERE `+w.text()+` ORDER BY namespace, name LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return none, at, err
 	}
-	w.past(page, `namespace`, `name`)
-	items, err := query(ctx, d.DB.Read(), scanServiceAccount, `SELECT namespace, name, client_id FROM service_accounts WHERE `+w.text()+` ORDER BY namespace, name LIMIT `+w.arg(page.limit()+1), w.args...)
-	return paged(items, page, total, ServiceAccount.key), at, err
+	found := paged(items, page, ServiceAccount.key)
+	return found, at, total(ctx, d.DB.Read(), &found, page, "service_accounts", all)
 }
 
 // Namespaces lists those of a cluster that hold service accounts, by name. A
@@ -129,7 +130,7 @@ func (d *Directory) Namespaces(ctx context.Context, c Caller, ref ClusterRef, pa
 		err = r.Scan(&n.Name, &n.ServiceAccounts)
 		return n, err
 	}, `SELECT namespace, count(*) FROM service_accounts WHERE `+w.text()+` GROUP BY namespace ORDER BY namespace LIMIT `+w.arg(page.limit()+1), w.args...)
-	return paged(items, page, Tally{}, func(n Namespace) string { return n.Name }), at, err
+	return paged(items, page, func(n Namespace) string { return n.Name }), at, err
 }
 
 // inventory starts a list of what a cluster has reported, for whoever may read the cluster.

@@ -39,7 +39,7 @@ type Query struct {
 }
 
 // window is how many records one page of a search may look at.
-const window = 20_000
+const window = 10_000
 
 // ErrNone means that a tenant has no such record, or no more.
 var ErrNone = errors.New("no such sign-in")
@@ -99,6 +99,7 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 		where(`credential_id = ?`, mend(query.CredentialID))
 	}
 	if query.Code != 0 {
+		where(`code <> 0`)
 		where(`code = ?`, query.Code)
 	}
 	if !query.From.IsZero() {
@@ -131,11 +132,8 @@ func (r *Recorder) List(ctx context.Context, query Query) (records []Record, nex
 			return nil, "", fmt.Errorf("list sign-ins: %w", err)
 		}
 		part := mend(query.Search)
-		var held []string
-		var values []any
-		for _, column := range []string{`client_name`, `issuer`, `subject`} {
-			held, values = append(held, r.cfg.DB.HoldsFolded(column, `?`)), append(values, db.Folded(part))
-		}
+		held := []string{r.cfg.DB.HoldsFolded(`(`+db.Together(`client_name`, `issuer`, `subject`)+`)`, `?`)}
+		values := []any{db.Folded(part)}
 		if len(part) == 36 && uuid.Validate(part) == nil {
 			for _, column := range []string{`client_id`, `principal_id`, `credential_id`, `request_id`} {
 				held, values = append(held, column+` = ?`), append(values, db.Folded(part))
@@ -175,6 +173,16 @@ const newest = ` ORDER BY at DESC, id DESC`
 // after is where the page behind a record begins.
 func after(at int64, id string) string { return strconv.FormatInt(at, 10) + "_" + id }
 
+// Reached says when the record was that a page which has a next one looked at
+// last, for people who search; the zero time for what List did not return.
+func Reached(next string) time.Time {
+	at, _, err := parseAfter(next)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(at).UTC()
+}
+
 // parseAfter reads what List makes of the last record of a page.
 func parseAfter(after string) (at int64, id string, err error) {
 	ms, id, ok := strings.Cut(after, "_")
@@ -194,10 +202,9 @@ func (r *Recorder) LastUsed(ctx context.Context, tenantID string, credentialIDs 
 		if id == "" {
 			continue
 		}
-		// The tenant is checked outside, so that no engine prefers the index of all its records.
 		var at int64
 		err := r.cfg.DB.Read().QueryRowContext(ctx,
-			`SELECT at FROM (SELECT tenant_id, at FROM sign_ins WHERE credential_id = $1 AND code = 0 ORDER BY at DESC LIMIT 1) AS latest WHERE tenant_id = $2`,
+			`SELECT at FROM sign_ins WHERE tenant_id = $2 AND credential_id = $1 AND code = 0 ORDER BY at DESC, id DESC LIMIT 1`,
 			id, tenantID).Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
