@@ -150,7 +150,7 @@ func (b *Browser) fatal(format string, args ...any) {
 	shown := "nothing that could be read"
 	ctx, cancel := context.WithTimeout(b.session.ctx, 3*time.Second)
 	defer cancel()
-	if text, err := visible(ctx, nil); err == nil {
+	if text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(document.querySelector("main") ?? document.body)?.innerText ?? ""`)); err == nil {
 		shown = text
 	}
 	b.keepPicture(ctx)

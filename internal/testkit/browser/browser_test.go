@@ -64,7 +64,7 @@ var pages = map[string]string{
 	"/noscript": head + `<noscript>without scripts</noscript></main></body></html>`,
 }
 
-const style = `body { font: 16px sans-serif } .wide { width: 2000px } .cover { position: fixed; inset: 0 } .faint:focus { outline: none }
+const style = `html { scrollbar-gutter: stable } body { font: 16px sans-serif } .wide { width: 2000px } .cover { position: fixed; inset: 0 } .faint:focus { outline: none }
 @media (prefers-color-scheme: dark) { html { background: #000; color: #fff } } a { color: inherit }`
 
 const script = `"use strict";

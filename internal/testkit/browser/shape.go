@@ -14,7 +14,7 @@ import (
 func (b *Browser) Size(width, height int) {
 	b.t.Helper()
 	b.must("change the size", command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: int64(width), Height: int64(height), DeviceScaleFactor: 1, Mobile: false,
+		Width: int64(width), Height: int64(height), DeviceScaleFactor: 1, ScrollbarType: emulation.SetDeviceMetricsOverrideScrollbarTypeOverlay,
 	}))
 }
 
