@@ -89,6 +89,7 @@ type applicationView struct {
 	MakePrincipal string
 	Delete        string
 	MayChange     bool
+	HasSecrets    bool
 }
 
 // count is a number that leads to a page.
@@ -137,7 +138,7 @@ func (c *call) application() error {
 	}
 	v := applicationView{
 		ID: app.ID, AppID: app.AppID, TenantID: app.TenantID, DisplayName: app.DisplayName, UniqueName: app.UniqueName, Description: app.Description,
-		IdentifierURIs: app.IdentifierURIs, TokenVersion: strconv.Itoa(max(app.TokenVersion, 1)), Created: app.CreatedAt, MayChange: may,
+		IdentifierURIs: app.IdentifierURIs, TokenVersion: strconv.Itoa(max(app.TokenVersion, 1)), Created: app.CreatedAt, MayChange: may, HasSecrets: len(app.Secrets) > 0,
 		Delete: applicationPath(app.ID, "delete"), MakePrincipal: applicationPath(app.ID, "principal"),
 	}
 	to := applicationPath(app.ID, "credentials")
@@ -240,7 +241,11 @@ func (c *call) confirmDeleteApplication() error {
 	if err != nil {
 		return err
 	}
-	trust, err := c.trust(directory.Parent{Application: &directory.Ref{ID: app.ID}}, app.AppID, "")
+	var certificates []string
+	for _, k := range app.Certificates {
+		certificates = append(certificates, k.ID)
+	}
+	trust, err := c.trust(directory.Parent{Application: &directory.Ref{ID: app.ID}}, app.AppID, "", certificates...)
 	if err != nil {
 		return err
 	}

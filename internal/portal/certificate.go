@@ -31,7 +31,7 @@ type certificatesView struct {
 
 type certificateRow struct {
 	Name, ID, SHA1 string
-	Start, End     time.Time
+	End            time.Time
 	State          string
 	Bad            bool
 	LastUsed       time.Time
@@ -63,7 +63,7 @@ func (c *call) showCertificates(app directory.Application, p page, v certificate
 	}
 	for _, k := range app.Certificates {
 		state, bad := validity(c.Clock(), k.Start, k.End)
-		v.Certificates = append(v.Certificates, certificateRow{named(k.DisplayName), k.ID, strings.ToUpper(k.SHA1), k.Start, k.End, state, bad, used[k.ID], applicationPath(app.ID, "certificates", k.ID, "delete")})
+		v.Certificates = append(v.Certificates, certificateRow{named(k.DisplayName), k.ID, strings.ToUpper(k.SHA1), k.End, state, bad, used[k.ID], applicationPath(app.ID, "certificates", k.ID, "delete")})
 	}
 	v.Action = applicationPath(app.ID, "certificates")
 	v.Name = field{Name: "description", Label: "Description", Value: c.field("description"), Hint: "What holds its private key.", Error: v.Name.Error, Max: 256}

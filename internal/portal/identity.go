@@ -96,7 +96,7 @@ func (c *call) identity() error {
 	if err != nil {
 		return err
 	}
-	v.Counts = append(v.Trust.counts(), count{tally(directory.Tally{N: assignments.Total, More: assignments.More}), "Role assignments", "that you may see", rolesPath(m.PrincipalID)})
+	v.Counts = append(v.Trust.counts(), count{tally(directory.Tally{N: assignments.Total, More: assignments.More}), "Role assignments", "", rolesPath(m.PrincipalID)})
 	if c.rights.Can(identityAction+"delete", m.ResourceID()) {
 		v.Delete = identityPath(ref, "delete")
 	}

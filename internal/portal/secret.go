@@ -61,7 +61,7 @@ type secretsView struct {
 
 type secretRow struct {
 	Name, Hint, ID string
-	Start, End     time.Time
+	End            time.Time
 	State          string // Expired, Expires soon, Not yet valid or empty
 	Bad            bool
 	Remove         string
@@ -90,7 +90,7 @@ func (c *call) showSecrets(app directory.Application, p page, v secretsView) (er
 	}
 	for _, s := range app.Secrets {
 		state, bad := validity(c.Clock(), s.Start, s.End)
-		v.Secrets = append(v.Secrets, secretRow{named(s.DisplayName), s.Hint, s.ID, s.Start, s.End, state, bad, applicationPath(app.ID, "secrets", s.ID, "delete")})
+		v.Secrets = append(v.Secrets, secretRow{named(s.DisplayName), s.Hint, s.ID, s.End, state, bad, applicationPath(app.ID, "secrets", s.ID, "delete")})
 	}
 	v.Action, v.Federated = applicationPath(app.ID, "secrets"), applicationPath(app.ID, "credentials")
 	v.Name = field{Name: "description", Label: "Description", Value: c.field("description"), Hint: "What will use it, so that others know what they remove.", Error: v.Name.Error, Max: 256}
