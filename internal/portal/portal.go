@@ -66,6 +66,7 @@ type Surface struct {
 	templates *templates
 	mux       *http.ServeMux
 	guard     *http.CrossOriginProtection
+	inquiries inquiries
 }
 
 // New makes a Surface.
@@ -104,6 +105,7 @@ func routes() []route {
 	var all []route
 	for _, part := range [][]route{
 		homePages, sessionPages, settingsPages, rolePages,
+		credentialPages,
 		applicationPages, secretPages, certificatePages, groupPages, identityPages,
 	} {
 		all = append(all, part...)
