@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/roles"
+	"github.com/entente-id/entente/internal/signin"
 )
 
 // hostile is a text that breaks out of every place of a page that is not escaped.
@@ -276,4 +278,35 @@ func TestOwnersOfAnApplication(t *testing.T) {
 	p.shows(a, http.StatusOK, "shop", "These are the applications that you own.", "New registration")
 	p.hides(a, "another")
 	p.shows(p.get("/portal/applications/"+app.ID), http.StatusOK, "Add credential", "Delete application")
+}
+
+// used records that a credential got somebody a token.
+func (w *world) used(credentialID string, at time.Time) {
+	w.t.Helper()
+	w.records.Record(signin.Record{TenantID: testTenant, CredentialID: credentialID, At: at})
+	ctx, cancel := context.WithCancel(w.t.Context())
+	cancel()
+	w.must(w.records.Run(ctx)) // writes what it has, and ends
+}
+
+func TestLastSignIn(t *testing.T) {
+	w := newWorld(t)
+	app, m := w.register("shop"), w.identity("pets")
+	old, err := w.dir.AddCredential(t.Context(), w.admin, directory.Parent{Application: &directory.Ref{ID: app.ID}}, spec("cart"))
+	w.must(err)
+	theirs, err := w.dir.AddCredential(t.Context(), w.admin, directory.Parent{Identity: &m.IdentityRef}, spec("cart"))
+	w.must(err)
+	p := w.signIn(w.admin)
+	at := "/portal/applications/" + app.ID
+	for _, path := range []string{at, petsPath} {
+		p.shows(p.get(path), http.StatusOK, "Last sign-in never")
+	}
+	w.used(old.ID, w.clock.Now().Add(-3*time.Hour))
+	w.used(theirs.ID, w.clock.Now().Add(-5*time.Hour))
+	for _, path := range []string{at, at + "/delete"} {
+		p.shows(p.get(path), http.StatusOK, "Last sign-in 3 hours ago")
+	}
+	for _, path := range []string{petsPath, petsPath + "/delete"} {
+		p.shows(p.get(path), http.StatusOK, "Last sign-in 5 hours ago")
+	}
 }
