@@ -106,6 +106,7 @@ func routes() []route {
 	for _, part := range [][]route{
 		homePages, sessionPages, settingsPages, rolePages,
 		credentialPages,
+		tokenTestPages, signInsPages, auditPages,
 		applicationPages, secretPages, certificatePages, groupPages, identityPages,
 	} {
 		all = append(all, part...)
