@@ -33,7 +33,7 @@ service-account tokens of each have, and where that issuer's keys come from.`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newClusterRegister(), newClusterShow(), newClusterList(), newClusterUpdateKeys(), newClusterDelete())
+	cmd.AddCommand(newClusterRegister(), newClusterShow(), newClusterList(), newClusterUpdateKeys(), newClusterReport(), newClusterDelete())
 	return cmd
 }
 

@@ -250,38 +250,15 @@ func without(a, b []string) []string {
 
 const maxBackOff = 10 * time.Minute
 
-// watch pushes until the context ends, which is no error. The time between two
-// tries doubles while they fail, from a second on, up to the usual time.
+// watch pushes until the context ends, which is no error.
 func (p *keyPusher) watch(ctx context.Context, log *slog.Logger, every time.Duration, wait func(context.Context, time.Duration) error) error {
-	succeeded, failures := false, 0
-	for {
+	return repeated{failed: "keys were not updated", again: "keys are read again", explain: p.session.explain, try: func(ctx context.Context) (string, []any, bool, error) {
 		r, err := p.push(ctx)
-		next := every
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil:
-			if !succeeded || r.Changed {
-				log.Info("keys "+r.String(), "issuer", r.Cluster.Issuer.URL, "keys", len(r.Cluster.Issuer.KeyIDs))
-			} else if failures > 0 {
-				log.Info("keys are read again")
-			}
-			succeeded, failures = true, 0
-		case !succeeded && isMistake(err):
-			return err
-		default:
-			next = backOff(failures, every, err)
-			failures++
-			again := []any{"error", err, "again_in", next.Round(time.Millisecond).String()}
-			if h, ok := errors.AsType[*hinted](p.session.explain(err)); ok {
-				again = append(again, "hint", h.hint)
-			}
-			log.Error("keys were not updated", again...)
+		if err != nil {
+			return "", nil, false, err
 		}
-		if wait(ctx, next) != nil {
-			return nil
-		}
-	}
+		return "keys " + r.String(), []any{"issuer", r.Cluster.Issuer.URL, "keys", len(r.Cluster.Issuer.KeyIDs)}, r.Changed, nil
+	}}.run(ctx, log, every, wait)
 }
 
 // backOff is how long to wait after a number of failures before this one. Retries

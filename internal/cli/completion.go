@@ -207,6 +207,7 @@ var argumentNames = map[string]names{
 	"cluster show":                clusters,
 	"cluster delete":              clusters,
 	"cluster update-keys":         clusters,
+	"cluster report":              clusters,
 	"federated-credential show":   credentials,
 	"federated-credential update": credentials,
 	"federated-credential delete": credentials,

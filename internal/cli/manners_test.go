@@ -54,6 +54,7 @@ var verbs = map[string]verb{
 	"cluster show":        {prints: true},
 	"cluster list":        {prints: true},
 	"cluster update-keys": {writes: true, destroys: true, prints: true, noYes: saysIt},
+	"cluster report":      {writes: true, prints: true},
 	"cluster delete":      {writes: true, destroys: true, prints: true},
 
 	"federated-credential create": {writes: true, prints: true},
