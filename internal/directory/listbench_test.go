@@ -34,7 +34,7 @@ func fillLists(b *testing.B, d *db.DB, tenantID, subscription, someOwner, bigOwn
 	name := `CASE WHEN i = 77777 THEN 'needle' WHEN i % 100 = 0 THEN 'rare-' ELSE 'payments-service-' END || ` + pad(`i * 7919 % 100000`)
 	id := func(kind string) string { return `'` + kind + `-0000-4000-8000-000000' || ` + pad(`i`) }
 	rows := func(n int) string {
-		return fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) `, n)
+		return fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < %d) `, n)
 	}
 	texts := []string{
 		`INSERT INTO applications (id, tenant_id, app_id, display_name, name_sort, unique_name, description, notes, sign_in_audience, token_version, app_roles, tags, extra, revision, created_at, deleted_at) ` + rows(manyApplications) +

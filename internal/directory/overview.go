@@ -1,13 +1,18 @@
 package directory
 
-import "context"
+import (
+	"context"
+
+	"github.com/entente-id/entente/internal/db"
+)
 
 // Counts are how many things of a tenant the caller may see.
 type Counts struct {
 	Applications, Identities, Clusters, Credentials Tally
 }
 
-// mostCounted is where Counts stops.
+// mostCounted is where Counts stops. Credentials are those of no more than as
+// many applications, and managed identities, unless the caller may see all.
 const mostCounted = 1000
 
 // Counts counts. What the caller has no right to at all is 0.
@@ -16,51 +21,57 @@ func (d *Directory) Counts(ctx context.Context, c Caller) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	resources := func(provider, action string) where {
-		w := where{}
+	var apps where
+	applications, err := r.applications(ctx, d.DB.Read(), &apps, live)
+	if err != nil {
+		return Counts{}, err
+	}
+	if !r.has(mayRead...) && !r.has(writeOwned) {
+		apps.add(`1 = 0`)
+	}
+	within := func(provider, action string) (w where) {
 		w.add(`r.tenant_id = ?`, c.TenantID)
 		r.reach(provider+"/"+action, provider).narrow(&w, `r.subscription_id`, `r.group_key`, `r.name_key`)
 		return w
 	}
-	visible, trusting := where{}, where{}
-	applications, err := r.applications(ctx, d.DB.Read(), &visible, live)
-	if err != nil {
-		return Counts{}, err
-	}
-	if _, err := r.applications(ctx, d.DB.Read(), &trusting, live); err != nil {
-		return Counts{}, err
-	}
-	if !r.has(append(mayRead, writeOwned)...) {
-		visible.add(`1 = 0`)
-		trusting.add(`1 = 0`)
-	}
+	const trust = "federatedIdentityCredentials/read"
 	var n Counts
+	var trusting Tally // identities whose credentials the caller may see
 	for _, count := range []struct {
 		into   *Tally
 		tables string
 		w      where
 	}{
-		{&n.Applications, applications, visible},
-		{&n.Identities, `managed_identities r`, resources(identityProvider, "read")},
-		{&n.Clusters, `clusters r`, resources(clusterProvider, "read")},
-		{&n.Credentials, applications + ` JOIN credentials c ON c.parent_id = a.id`, trusting},
-		{&n.Credentials, `managed_identities r JOIN credentials c ON c.parent_id = r.id`, resources(identityProvider, "federatedIdentityCredentials/read")},
+		{&n.Applications, applications, apps},
+		{&n.Identities, `managed_identities r`, within(identityProvider, "read")},
+		{&n.Clusters, `clusters r`, within(clusterProvider, "read")},
+		{&trusting, `managed_identities r`, within(identityProvider, trust)},
 	} {
-		t, err := tally(ctx, d.DB.Read(), count.tables, count.w, mostCounted)
-		if err != nil {
+		if *count.into, err = tally(ctx, d.DB.Read(), count.tables, count.w, mostCounted); err != nil {
 			return Counts{}, err
 		}
-		*count.into = count.into.plus(t, mostCounted)
 	}
-	return n, nil
+	if r.has(mayRead...) && r.reach(identityProvider+"/"+trust, identityProvider).everywhere {
+		w := where{}
+		w.add(`c.tenant_id = ?`, c.TenantID)
+		w.add(`NOT EXISTS (SELECT 1 FROM applications a WHERE a.id = c.parent_id AND a.deleted_at > 0)`)
+		n.Credentials, err = tally(ctx, d.DB.Read(), `credentials c`, w, mostCounted)
+		return n, err
+	}
+	ofApps, err := tallyBelow(ctx, d.DB.Read(), `SELECT a.id FROM `+applications, apps)
+	if err != nil {
+		return Counts{}, err
+	}
+	ofIdentities, err := tallyBelow(ctx, d.DB.Read(), `SELECT r.id FROM managed_identities r`, within(identityProvider, trust))
+	n.Credentials.N = min(ofApps.N+ofIdentities.N, mostCounted)
+	n.Credentials.More = ofApps.N+ofIdentities.N > mostCounted || ofApps.More || ofIdentities.More || n.Applications.More || trusting.More
+	return n, err
 }
 
-// plus adds two numbers that were counted up to most.
-func (t Tally) plus(other Tally, most int) Tally {
-	if n := t.N + other.N; n <= most {
-		return Tally{N: n, More: t.More || other.More}
-	}
-	return Tally{N: most, More: true}
+// tallyBelow counts the credentials of the first parents that a statement selects.
+func tallyBelow(ctx context.Context, q db.Querier, parents string, w where) (Tally, error) {
+	tables := `(` + parents + ` WHERE ` + w.text() + ` LIMIT ` + w.arg(mostCounted) + `) p JOIN credentials c ON c.parent_id = p.id`
+	return tally(ctx, q, tables, where{conditions: []string{`1 = 1`}, args: w.args}, mostCounted)
 }
 
 // mostNames is how many principals PrincipalNames looks up.
