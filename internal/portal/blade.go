@@ -18,7 +18,7 @@ import (
 
 // checkedFields are the fields that have room for findings.
 var checkedFields = []string{
-	"form", "scenario", "cluster-issuer", "namespace", "account", "organization", "repository", "organization-id", "repository-id", "entity",
+	"form", "cluster-issuer", "namespace", "account", "github-issuer", "organization", "repository", "organization-id", "repository-id", "entity",
 	"environment", "branch", "tag", "gitlab", "project", "ref", "issuer", "other-subject", "subject", "name", "description", "audience",
 }
 
@@ -40,7 +40,7 @@ type bladeView struct {
 
 	Scenario, Cluster, Entity, RefType choice
 	Clusters                           bool // there are some to choose from
-	ScenarioFound, EntityFound         []finding
+	GitHubFound, EntityFound           []finding
 	EditSubject, EditAudience          bool
 
 	Full  bool
@@ -92,7 +92,7 @@ func (c *call) addCredential() error {
 		return err
 	}
 	if missing := x.missing(); len(missing) > 0 {
-		return c.showBlade(x, missing, http.StatusUnprocessableEntity)
+		return c.showBlade(x, x.broken(missing), http.StatusUnprocessableEntity)
 	}
 	added, err := c.Directory.AddCredential(c, c.caller, h.parent(), x.spec(h.Kind))
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *call) updateCredential() error {
 		return err
 	}
 	if missing := x.missing(); len(missing) > 0 {
-		return c.showBlade(x, missing, http.StatusUnprocessableEntity)
+		return c.showBlade(x, x.broken(missing), http.StatusUnprocessableEntity)
 	}
 	s := x.spec(h.Kind)
 	e := directory.CredentialEdit{Issuer: &s.Issuer, Subject: &s.Subject, Audiences: &s.Audiences}
@@ -251,13 +251,19 @@ func (c *call) showRefused(x *exam, err error) error {
 	}
 	wrong := map[string]string{field: text}
 	if e.Kind == directory.Invalid { // the directory says one thing; here are the others
-		for name, found := range x.found {
-			if i := slices.IndexFunc(found, func(f finding) bool { return f.rule }); i >= 0 && wrong[name] == "" {
-				wrong[name] = found[i].Text
-			}
-		}
+		wrong = x.broken(wrong)
 	}
 	return c.showBlade(x, wrong, status)
+}
+
+// broken adds the rules that fields break to what is wrong with others.
+func (x *exam) broken(wrong map[string]string) map[string]string {
+	for name, found := range x.found {
+		if i := slices.IndexFunc(found, func(f finding) bool { return f.rule }); i >= 0 && wrong[name] == "" {
+			wrong[name] = found[i].Text
+		}
+	}
+	return wrong
 }
 
 // fieldOf is the form's field of a property of a credential.
@@ -281,14 +287,14 @@ func (c *call) showBlade(x *exam, wrong map[string]string, status int) error {
 		Action: h.path("new"), Back: h.path(), Live: liveCheckPath, Holder: h.DisplayName, Parts: h.parts(), Editing: x.editing, Identity: h.isIdentity(),
 		Quota: x.quota, EditSubject: x.EditSubject, EditAudience: x.EditAudience, Clusters: len(x.clusters) > 0,
 		Full:     x.editing == "" && x.quota.Used >= x.quota.Limit && status == 0,
-		Scenario: choice{Name: "scenario", Label: "Federated credential scenario", Value: x.Scenario, Options: scenarios, Required: true, Error: wrong["scenario"]},
+		Scenario: choice{Name: "scenario", Label: "Federated credential scenario", Value: x.Scenario, Options: scenarios, Required: true},
 		Entity:   choice{Name: "entity", Label: "Entity type", Value: x.Entity, Options: entities, Required: true},
 		RefType:  choice{Name: "ref-type", Label: "Ref type", Value: x.RefType, Options: gitLabRefs, Required: true},
 		Cluster:  x.clusterChoice(),
 		Fields:   map[string]checked{},
 		Errors:   errorsOf(wrong),
 	}
-	v.Found, v.ScenarioFound, v.EntityFound = x.found["form"], x.found["scenario"], x.found["entity"]
+	v.Found, v.GitHubFound, v.EntityFound = x.found["form"], x.found["github-issuer"], x.found["entity"]
 	if wrong["form"] != "" {
 		v.Found = nil
 	}
@@ -296,7 +302,7 @@ func (c *call) showBlade(x *exam, wrong map[string]string, status int) error {
 		f.Error = wrong[f.Name]
 		v.Fields[f.Name] = checked{f, remaining(x.found[f.Name], f.Error)}
 	}
-	p := page{template: "blade", title: "Add a credential", above: h.DisplayName, trail: h.trail(), status: status}
+	p := page{template: "blade", title: "Add a credential", trail: h.trail(), status: status}
 	if x.editing != "" {
 		_, t, err := c.findCredential()
 		if err != nil {
@@ -393,7 +399,7 @@ func (x *exam) fields() []field {
 		{Name: "issuer", Label: "Issuer", Value: x.OtherIssuer, Placeholder: "https://", Max: credential.MaxIssuer, Required: true, Hint: "Exactly the iss of its tokens."},
 		{Name: "other-subject", Label: "Subject identifier", Value: x.OtherSubject, Max: credential.MaxSubject, Required: true, Hint: "Exactly the sub of its tokens."},
 		{Name: "subject", Label: "Subject identifier", Value: x.Subject, Placeholder: x.subjectForm(), Max: credential.MaxSubject, ReadOnly: !x.EditSubject, Hint: subjectHint},
-		{Name: "name", Label: "Name", Value: x.Name, Placeholder: "Name (Cannot be changed later)", Max: credential.MaxName, Required: true, Hint: "It cannot be changed later."},
+		{Name: "name", Label: "Name", Value: x.Name, Max: credential.MaxName, Required: true, Hint: "It cannot be changed later."},
 		{Name: "description", Label: "Description", Value: x.Description, Lines: 2, Max: credential.MaxDescription},
 		{Name: "audience", Label: "Audience", Value: x.Audience, Max: credential.MaxAudience, ReadOnly: !x.EditAudience},
 	}

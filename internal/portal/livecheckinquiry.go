@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -127,9 +126,4 @@ func since(times []time.Time, moment time.Time) []time.Time {
 		times = times[1:]
 	}
 	return times
-}
-
-func asIssuerError(err error) *issuer.Error {
-	e, _ := errors.AsType[*issuer.Error](err)
-	return e
 }

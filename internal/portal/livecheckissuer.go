@@ -48,11 +48,11 @@ func (x *exam) checkIssuer() error {
 		x.checkLookAlike(field, url)
 	}
 	if registered != nil && registered.KeySource == directory.UploadedKeys {
-		x.note(field, finding{Level: good, Text: "Its keys are kept here, and it is not asked for them."})
+		x.note(field, finding{Level: good, Text: "The issuer's keys are kept here, and it is not asked for them."})
 		return nil
 	}
 	if cluster != nil && cluster.Issuer.Keys != directory.ClusterDiscovery {
-		x.note(field, finding{Level: good, Text: "Its keys are kept here, and it is not asked for them."})
+		x.note(field, finding{Level: good, Text: "The issuer's keys are kept here, and it is not asked for them."})
 		return nil
 	}
 	return x.askIssuer(field, url, registered)
@@ -145,7 +145,8 @@ func (x *exam) askIssuer(field, url string, registered *directory.Issuer) error 
 			return nil
 		}
 		if a, ok = x.inquiries.ask(x, x.session.ID, x.Surface, src); !ok {
-			x.note(field, finding{Level: hint, Text: "It is asked for its keys a little later: there were many questions just now."})
+			x.pending = true
+			x.note(field, finding{Level: hint, Text: "The issuer is asked for its keys in a moment."})
 			return nil
 		}
 	}
@@ -157,40 +158,32 @@ func (x *exam) askIssuer(field, url string, registered *directory.Issuer) error 
 func (x *exam) judge(url string, a inquiry) finding {
 	if a.err == nil {
 		if len(a.report.Keys) == 0 {
-			return finding{Level: warn, Text: "It answers, but publishes no key that can be used."}
+			return finding{Level: warn, Text: "The issuer answers, but publishes no key that can be used."}
 		}
 		keys := fmt.Sprintf("%d keys", len(a.report.Keys))
 		if len(a.report.Keys) == 1 {
 			keys = "1 key"
 		}
 		if a.report.DocumentIssuer == "" {
-			return finding{Level: good, Text: "Its keys were read: " + keys + "."}
+			return finding{Level: good, Text: "The issuer's keys were read: " + keys + "."}
 		}
-		return finding{Level: good, Text: "It answers, under exactly this name, with " + keys + "."}
+		return finding{Level: good, Text: "The issuer answers, under exactly this name, with " + keys + "."}
 	}
 	const later = " The credential can be added all the same; its tokens are refused until that is mended."
 	switch issuer.KindOf(a.err) {
 	case issuer.IssuerMismatch:
 		said := clip(a.report.DocumentIssuer, 200)
-		f := finding{Level: bad, Text: "Its discovery document names another issuer, and its tokens will too:", Code: said}
+		f := finding{Level: bad, Text: "The discovery document there names another issuer, and its tokens will too:", Code: said}
 		if d := compare(url, a.report.DocumentIssuer); overlooked(d) {
-			f.Text = "Its discovery document names another issuer: " + inWords(d[0], "this one", "the published one") + "."
+			f.Text = "The discovery document there names another issuer: " + inWords(d[0], "this one", "the published one") + "."
 			f.Code = ""
 		}
 		f.Fix = x.mendIssuer(credential.Issuer, a.report.DocumentIssuer)
 		return f
 	case issuer.AddressRefused:
-		return finding{Level: warn, Text: "It has a private address, which this service does not ask. An administrator can permit it with serve --issuer-allow, or upload the issuer's keys." + later}
+		return finding{Level: warn, Text: "The issuer has a private address, which this service does not ask. An administrator can permit it with serve --issuer-allow, or upload the issuer's keys." + later}
 	case issuer.InvalidDocument:
-		return finding{Level: warn, Text: "What it answers is no discovery document or key set." + later}
+		return finding{Level: warn, Text: "What the issuer answers is no discovery document or key set." + later}
 	}
-	return finding{Level: warn, Text: "This service cannot reach it: " + reason(a.err) + "." + later}
-}
-
-// reason is what was wrong with an issuer, in words that hold nothing of what it answered.
-func reason(err error) string {
-	if e := asIssuerError(err); e != nil && e.Detail != "" {
-		return e.Detail
-	}
-	return "no answer"
+	return finding{Level: warn, Text: "This service cannot reach the issuer." + later}
 }

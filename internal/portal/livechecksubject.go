@@ -140,8 +140,6 @@ func (x *exam) checkGitHub() {
 	}
 	if (x.OrganizationID == "") != (x.RepositoryID == "") {
 		x.note("repository-id", finding{Level: warn, Text: "A subject has both ids or neither."})
-	} else if x.OrganizationID == "" && x.made() != "" {
-		x.note("repository-id", finding{Level: hint, Text: "Repositories that were made, renamed or moved since 15 July 2026 have both ids in their subjects, unless their owner chose otherwise. Leave them empty for older ones."})
 	}
 	switch x.Entity {
 	case environmentEntity:

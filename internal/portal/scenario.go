@@ -136,7 +136,7 @@ func (f typed) issuerField() string {
 	case kubernetesScenario:
 		return "cluster-issuer"
 	case gitHubScenario:
-		return "scenario" // which has chosen it
+		return "github-issuer" // no field: it is always the same
 	case gitLabScenario:
 		return "gitlab"
 	}

@@ -141,7 +141,7 @@ func (h holder) azText(s credential.Spec) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unseen(r) }) {
 		text = escapeJSON(text)
 	}
-	return shell("az", "ad", "app", "federated-credential", "create").flag("--id", h.ClientID).String() + " --parameters " + quoted(text)
+	return shell("az", "ad", "app", "federated-credential", "create").flag("--id", h.ClientID).String() + " \\\n  --parameters " + quoted(text)
 }
 
 func (h holder) ententeText(s credential.Spec) string {
@@ -277,7 +277,7 @@ func hclString(s string) string {
 }
 
 func (h holder) kubectlText(namespace, name string) string {
-	return shell("kubectl", "annotate", "serviceaccount", name, "--namespace", namespace, "--overwrite", "azure.workload.identity/client-id="+h.ClientID).String() +
+	return shell("kubectl", "annotate", "serviceaccount", name, "--namespace", namespace, "--overwrite").String() + " \\\n  azure.workload.identity/client-id=" + h.ClientID +
 		"\n# and in the template of its pods:\n#   metadata:\n#     labels:\n#       azure.workload.identity/use: \"true\"\n#   spec:\n#     serviceAccountName: " + name
 }
 

@@ -44,6 +44,7 @@ for (const form of document.querySelectorAll("form[data-live]")) {
   }
 
   async function check(ask) {
+    clearTimeout(timer);
     const mine = ++turn, body = new URLSearchParams(new FormData(form));
     stop?.abort();
     stop = new AbortController();
@@ -69,7 +70,7 @@ for (const form of document.querySelectorAll("form[data-live]")) {
     }
     for (const name of ["namespace", "account"]) offer(at(name), find(`[data-options="${name}"]`));
     form.querySelector("[data-status]").textContent = find("[data-says]").textContent;
-    if (find("[data-pending]") && !ask) check(true);
+    if (find("[data-pending]")) timer = setTimeout(() => check(true), ask ? 5000 : 0);
   }
 
   // What a registered cluster has reported, to choose from.
