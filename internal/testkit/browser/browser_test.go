@@ -61,6 +61,7 @@ var pages = map[string]string{
 	"/covered":  head + `<div class="cover"></div><button>Below</button></main></body></html>`,
 	"/twins":    head + `<button>Save</button><button>Save</button></main></body></html>`,
 	"/faint":    head + `<button class="faint">Faint</button><button>Clear</button></main></body></html>`,
+	"/jumps":    head + `<p id="late"></p><p>pushed down</p></main></body></html>`,
 	"/noscript": head + `<noscript>without scripts</noscript></main></body></html>`,
 }
 
@@ -69,6 +70,7 @@ const style = `html { scrollbar-gutter: stable } body { font: 16px sans-serif } 
 
 const script = `"use strict";
 document.getElementById("name")?.addEventListener("input", e => { document.getElementById("id").value = "pet:" + e.target.value });
+if (document.getElementById("late")) setTimeout(() => { document.getElementById("late").textContent = "late" }, 200);
 document.getElementById("greet")?.addEventListener("click", () => alert("hello"));
 document.getElementById("throw")?.addEventListener("click", () => { throw new Error("thrown") });`
 
@@ -231,6 +233,14 @@ func TestShape(t *testing.T) {
 	b.Go("/wide")
 	if n := b.Overflow(); n < 500 || len(b.Widest()) == 0 {
 		t.Errorf("%d pixels stick out: %q", n, b.Widest())
+	}
+	if jumps := b.Shifts(); len(jumps) != 0 {
+		t.Errorf("jumps of a page that stands still: %q", jumps)
+	}
+	b.Go("/jumps")
+	b.See("late")
+	if jumps := b.Shifts(); len(jumps) != 1 || !strings.Contains(jumps[0], "<p>pushed down</p>") {
+		t.Errorf("jumps %q", jumps)
 	}
 	b.ReducedMotion()
 	var reduced, dark bool

@@ -86,15 +86,18 @@ func (b *Browser) Widest() []string {
 	return out
 }
 
-// Shift is by how much the page's layout has moved since it began to load
-// (the Layout Instability API's sum, without what followed a person's action).
-func (b *Browser) Shift() float64 {
+// Shifts are the jumps of the page's layout since it began to load, other than
+// those that followed a person's action (Layout Instability API): how far each
+// went and what moved.
+func (b *Browser) Shifts() []string {
 	b.t.Helper()
-	var sum float64
+	var out []string
 	b.Eval(`new Promise(done => {
-		let sum = 0;
-		new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value }).observe({type: "layout-shift", buffered: true});
-		setTimeout(() => done(sum), 50);
-	})`, &sum)
-	return sum
+		const out = [];
+		new PerformanceObserver(list => {
+			for (const e of list.getEntries()) if (!e.hadRecentInput) out.push(e.value.toFixed(4) + ": " + e.sources.map(s => (s.node?.outerHTML ?? s.node?.textContent ?? "gone").slice(0, 120)).join(", "));
+		}).observe({type: "layout-shift", buffered: true});
+		setTimeout(() => done(out), 50);
+	})`, &out)
+	return out
 }
