@@ -35,6 +35,8 @@ type Config struct {
 	SignIns   *signin.Recorder
 	// Rotate publishes the caller's tenant's next signing key, with its audit event.
 	Rotate func(context.Context, directory.Caller) error
+	// CheckKeySet judges a key set before it is stored.
+	CheckKeySet func([]byte) error
 	// Refusal is how the token endpoint tells a refusal: the AADSTS number and the text behind it.
 	Refusal func(*exchange.Error) (code int, text string)
 	// URL is the canonical URL of the service, "https://host[:port]". Pages that
@@ -105,9 +107,10 @@ func routes() []route {
 	var all []route
 	for _, part := range [][]route{
 		homePages, sessionPages, settingsPages, rolePages,
+		applicationPages, secretPages, certificatePages, groupPages, identityPages,
 		credentialPages,
 		tokenTestPages, signInsPages, auditPages,
-		applicationPages, secretPages, certificatePages, groupPages, identityPages,
+		clusterPages, issuerPages, signingKeyPages,
 	} {
 		all = append(all, part...)
 	}
