@@ -204,7 +204,7 @@ func (d *Directory) applications(ctx context.Context, c Caller, f Filter, page P
 	w.never(f.PrincipalKind, f.ParentObjectID)
 	all := w
 	w.after("a", f.Order, page)
-	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM `+tables+` WHERE `+w.text()+` ORDER BY `+f.Order.text("a")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanApplication, `SELECT `+applicationColumns+` FROM applications a WHERE `+w.first("a", tables, f.Order, page)+` ORDER BY `+f.Order.text("a"), w.args...)
 	if err != nil {
 		return Paged[Application]{}, err
 	}

@@ -168,6 +168,12 @@ func (w *where) after(table string, o Order, page Page) {
 	w.add(`(`+table+`.`+o.column()+`, `+table+`.id) `+than+` (?, ?)`, value, id)
 }
 
+// first is the condition that a row is one of a page's. The page is found apart
+// from what is read of it, so that an index alone can tell which rows they are.
+func (w *where) first(table, tables string, o Order, page Page) string {
+	return table + `.id IN (SELECT ` + table + `.id FROM ` + tables + ` WHERE ` + w.text() + ` ORDER BY ` + o.text(table) + ` LIMIT ` + w.arg(page.limit()+1) + `)`
+}
+
 // past starts a list behind the item whose key, of one name for each column
 // and slashes between them, is the page's.
 func (w *where) past(page Page, columns ...string) {

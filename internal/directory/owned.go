@@ -28,22 +28,22 @@ func (r rights) applications(ctx context.Context, q db.Querier, w *where, state 
 }
 
 // principals is the same for service principals, which are seen by those who
-// own their applications too: principalTables with them as p.
+// own their applications too: service_principals as p.
 func (r rights) principals(ctx context.Context, q db.Querier, w *where, state string) (tables string, err error) {
 	w.add(`p.tenant_id = ?`, r.caller.TenantID)
 	w.add(`p.` + state)
 	few, err := r.ownsFew(ctx, q)
 	switch {
 	case err != nil || r.has(mayRead...):
-		return principalTables, err
+		return `service_principals p`, err
 	case few:
 		owner := w.arg(r.caller.PrincipalID)
 		w.add(`p.id = o.id`)
 		return `(SELECT object_id AS id FROM owners WHERE principal_id = ` + owner + `
-			UNION SELECT s.id FROM owners w CROSS JOIN service_principals s WHERE w.principal_id = ` + owner + ` AND s.parent_id = w.object_id) o CROSS JOIN ` + principalTables, nil
+			UNION SELECT s.id FROM owners w CROSS JOIN service_principals s WHERE w.principal_id = ` + owner + ` AND s.parent_id = w.object_id) o CROSS JOIN service_principals p`, nil
 	}
 	w.add(`EXISTS (SELECT 1 FROM owners o WHERE o.object_id IN (p.id, p.parent_id) AND o.principal_id = ?)`, r.caller.PrincipalID)
-	return principalTables, nil
+	return `service_principals p`, nil
 }
 
 // ownsFew says whether a caller who sees only what it owns owns little.

@@ -157,7 +157,7 @@ func (d *Directory) principals(ctx context.Context, c Caller, f Filter, page Pag
 	w.never(f.UniqueName)
 	all := w
 	w.after("p", f.Order, page)
-	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+tables+` WHERE `+w.text()+` ORDER BY `+f.Order.text("p")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanPrincipal, `SELECT `+principalColumns+` FROM `+principalTables+` WHERE `+w.first("p", tables, f.Order, page)+` ORDER BY `+f.Order.text("p"), w.args...)
 	if err != nil {
 		return Paged[ServicePrincipal]{}, err
 	}
