@@ -252,6 +252,7 @@ func TestSuggestName(t *testing.T) {
 		{kubernetesForm("scenario", "github", "entity", "pull_request"), nil, "over-pull-requests"},
 		{kubernetesForm("scenario", "gitlab"), nil, "over-main"},
 		{kubernetesForm("scenario", "other", "other-subject", "…"), nil, ""},
+		{kubernetesForm("scenario", "other", "other-subject", "system:serviceaccount:pets:w\u0435b"), nil, "pets-web"},
 		{kubernetesForm("scenario", "other", "other-subject", "a"), nil, "a-workload"},
 		{kubernetesForm("scenario", "other", "other-subject", strings.Repeat("ab/", 200)), nil, strings.Repeat("ab-", 33) + "a"},
 	} {

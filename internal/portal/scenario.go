@@ -291,7 +291,10 @@ func (f typed) suggestName(taken func(string) bool) string {
 			said = f.Project[strings.LastIndexByte(f.Project, '/')+1:] + "-" + f.Ref
 		}
 	default:
-		said = f.OtherSubject
+		said = credential.Plain(f.OtherSubject)
+		if namespace, name, ok := credential.ParseServiceAccountSubject(said); ok {
+			said = namespace + "-" + name
+		}
 	}
 	said = strings.Trim(notInNames.ReplaceAllString(said, "-"), "-")
 	if said == "" {
