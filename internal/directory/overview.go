@@ -166,6 +166,9 @@ func cutKey(after string) (name, scope string, ok bool) {
 
 // around adds that a column's scope is one or is above it, or is below it too.
 func (w *where) around(column, key string, below bool) {
+	if key == "/" && below {
+		return
+	}
 	above := []string{"/"}
 	for i := 1; i < len(key); i++ {
 		if key[i] == '/' {
@@ -177,14 +180,10 @@ func (w *where) around(column, key string, below bool) {
 	inner.in(column, above)
 	condition := inner.text()
 	w.args = inner.args
-	switch {
-	case key == "/" && below:
-		return
-	case below:
-		w.add(`(`+condition+` OR substr(`+column+`, 1, length(?)) = ?)`, key+"/", key+"/")
-	default:
-		w.add(condition)
+	if below {
+		condition += ` OR substr(` + column + `, 1, length(` + w.arg(key+"/") + `)) = ` + w.arg(key+"/")
 	}
+	w.add(`(` + condition + `)`)
 }
 
 // readableScopes keeps a statement to scopes on which the caller may do something.

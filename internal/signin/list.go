@@ -46,7 +46,7 @@ var ErrNone = errors.New("no such sign-in")
 
 // Get returns one record of a tenant that has been written.
 func (r *Recorder) Get(ctx context.Context, tenantID, id string) (Record, error) {
-	rec, err := scan(r.cfg.DB.Read().QueryRowContext(ctx, `SELECT `+columns+` FROM sign_ins WHERE id = $1 AND tenant_id = $2`, mend(id), tenantID))
+	rec, err := scan(r.cfg.DB.Read().QueryRowContext(ctx, `SELECT `+columns+` FROM sign_ins WHERE id = $1 AND tenant_id = $2`, mend(id), mend(tenantID)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Record{}, ErrNone
 	}

@@ -415,3 +415,102 @@ func TestRunSaysWhatItCouldNotWrite(t *testing.T) {
 		t.Error("got no error for records that were lost")
 	}
 }
+
+func TestSearchAndFilters(t *testing.T) {
+	onEngines(t, func(t *testing.T, d *db.DB) {
+		r := recorder(Config{DB: d})
+		credential, client := "cccccccc-0000-4000-8000-000000000001", "dddddddd-0000-4000-8000-000000000001"
+		for i, rec := range []Record{
+			{ClientName: "Payments", Issuer: "https://one.example/", Subject: "repo:Shop/main"},
+			{ClientName: "other", Issuer: "https://SHOP.example/", Subject: "x", Code: 700211},
+			{ClientName: "shopping", ClientID: client, CredentialID: credential, TokenID: "Ab"},
+			{ClientName: "quiet", CredentialID: credential, Code: 700027},
+			{TenantID: tenantB, ClientName: "shop of another tenant", CredentialID: credential},
+		} {
+			if rec.TenantID == "" {
+				rec.TenantID = tenantA
+			}
+			rec.RequestID, rec.At = fmt.Sprint(i), noon.Add(time.Duration(i)*time.Minute)
+			r.Record(rec)
+		}
+		flush(t, r)
+		for name, c := range map[string]struct {
+			query Query
+			want  string
+		}{
+			"search":               {Query{Search: "sHOP"}, "2 1 0"},
+			"search of an issuer":  {Query{Search: "one.EXAMPLE"}, "0"},
+			"search of failures":   {Query{Search: "shop", OnlyFailures: true}, "1"},
+			"search of a client":   {Query{Search: strings.ToUpper(client)}, "2"},
+			"search of a token":    {Query{Search: "Ab"}, "2"},
+			"no pattern":           {Query{Search: "%"}, ""},
+			"two fields":           {Query{Search: "paymentshttps"}, ""},
+			"hostile":              {Query{Search: "\x00\xff'"}, ""},
+			"credential":           {Query{CredentialID: credential}, "3 2"},
+			"credential's refusal": {Query{CredentialID: credential, OnlyFailures: true}, "3"},
+			"code":                 {Query{Code: 700211}, "1"},
+			"no code":              {Query{Code: 1}, ""},
+			"all":                  {Query{}, "3 2 1 0"},
+		} {
+			for _, limit := range []int{1, 10} {
+				c.query.Limit = limit
+				if got := strings.Join(list(t, r, c.query), " "); got != c.want {
+					t.Errorf("%s in pages of %d: %q, want %q", name, limit, got, c.want)
+				}
+			}
+		}
+	})
+}
+
+func TestGet(t *testing.T) {
+	onEngines(t, func(t *testing.T, d *db.DB) {
+		r := recorder(Config{DB: d})
+		r.Record(Record{TenantID: tenantA, ClientName: "a", Code: 7, At: noon})
+		flush(t, r)
+		records, _, err := r.List(t.Context(), Query{TenantID: tenantA})
+		if err != nil || len(records) != 1 {
+			t.Fatal(records, err)
+		}
+		got, err := r.Get(t.Context(), tenantA, records[0].ID)
+		if err != nil || got != records[0] || got.Code != 7 {
+			t.Errorf("got %+v (%v), want %+v", got, err, records[0])
+		}
+		for tenant, id := range map[string]string{tenantB: records[0].ID, tenantA: "x", "": records[0].ID, "\x00": "\x00\xff"} {
+			if _, err := r.Get(t.Context(), tenant, id); !errors.Is(err, ErrNone) {
+				t.Errorf("%q in %q: %v", id, tenant, err)
+			}
+		}
+	})
+}
+
+// A page of a search looks at a bounded number of records, and says how far it came.
+func TestSearchLooksAtABoundedNumber(t *testing.T) {
+	onEngines(t, func(t *testing.T, d *db.DB) {
+		r := recorder(Config{DB: d, Buffer: 2 * window, Most: 10 * window})
+		for i := range window + 5 {
+			rec := Record{TenantID: tenantA, ClientName: "common", At: noon.Add(time.Duration(i) * time.Second), RequestID: fmt.Sprint(i)}
+			if i < 2 {
+				rec.ClientName = "rare"
+			}
+			r.Record(rec)
+		}
+		flush(t, r)
+		q := Query{TenantID: tenantA, Search: "rare"}
+		records, next, err := r.List(t.Context(), q)
+		if err != nil || len(records) != 0 || !Reached(next).Equal(noon.Add(5*time.Second)) {
+			t.Fatalf("%d records, next %q of %v, %v", len(records), next, Reached(next), err)
+		}
+		q.After = next
+		records, next, err = r.List(t.Context(), q)
+		if err != nil || len(records) != 2 || next != "" {
+			t.Errorf("%d records, next %q, %v", len(records), next, err)
+		}
+		if !Reached("x").IsZero() {
+			t.Error("a page that is none was reached")
+		}
+		q = Query{TenantID: tenantA, Search: "common", Limit: 10}
+		if records, next, err = r.List(t.Context(), q); err != nil || len(records) != 10 || !Reached(next).Equal(records[9].At) {
+			t.Errorf("%d records, next %q, %v", len(records), next, err)
+		}
+	})
+}
