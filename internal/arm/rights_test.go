@@ -95,7 +95,7 @@ func samples(w *world) map[string]struct{ body, may string } {
 		"GET " + ours + "/signIns":             {may: "auditor"},
 		"GET " + ours + "/signingKeys":         {may: "auditor"},
 		"POST " + ours + "/signingKeys/rotate": {},
-		"POST " + ours + "/portalLinks":         {may: "*"},
+		"POST " + ours + "/portalLinks":        {may: "*"},
 	}
 }
 

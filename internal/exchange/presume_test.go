@@ -110,7 +110,9 @@ func TestPresumeAgreesWithExplain(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, subject := range []string{"other", ""} {
-		token := w.request(func(r *Request) { r.Assertion = w.mint(localissuer.Token{Namespace: "x", ServiceAccount: "y" + subject}) })
+		token := w.request(func(r *Request) {
+			r.Assertion = w.mint(localissuer.Token{Namespace: "x", ServiceAccount: "y" + subject})
+		})
 		read, err := issuer.Read(token.Assertion)
 		w.check(err)
 		real, presumed := w.explain(token), w.presume(token, claimed(read.Says()))

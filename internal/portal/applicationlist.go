@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,8 +21,7 @@ type applicationsView struct {
 type applicationRow struct {
 	Name, To, AppID string
 	Created         time.Time
-	Secrets         int
-	Certificates    int
+	Credentials     string // how many of each kind, in words; empty: none
 }
 
 // applications is the list of applications.
@@ -42,12 +42,35 @@ func (c *call) applications() error {
 	if v.Age.Sort == "" {
 		v.Age.To = l.With("sort", "new") // whoever sorts by age looks for what is new
 	}
+	var ids []string
+	for _, app := range found.Items {
+		ids = append(ids, app.ID)
+	}
+	federated, err := c.Directory.CredentialCounts(c, c.caller, ids)
+	if err != nil {
+		return err
+	}
 	for _, app := range fill(l, found) {
-		v.Applications = append(v.Applications, applicationRow{app.DisplayName, applicationPath(app.ID), app.AppID, app.CreatedAt, len(app.Secrets), len(app.Certificates)})
+		v.Applications = append(v.Applications, applicationRow{app.DisplayName, applicationPath(app.ID), app.AppID, app.CreatedAt, credentialWords(federated[app.ID], len(app.Secrets), len(app.Certificates))})
 	}
 	return c.show(page{template: "applications", title: "App registrations", wide: true, done: map[string]string{
 		"deleted": "The application was deleted. Nothing can sign in as it.",
 	}[c.query("done")]}, v)
+}
+
+// credentialWords says how many credentials of each kind there are.
+func credentialWords(federated, secrets, certificates int) string {
+	var words []string
+	if federated > 0 {
+		words = append(words, fmt.Sprintf("%d federated", federated))
+	}
+	if secrets > 0 {
+		words = append(words, plural(secrets, "secret", "secrets"))
+	}
+	if certificates > 0 {
+		words = append(words, plural(certificates, "certificate", "certificates"))
+	}
+	return strings.Join(words, ", ")
 }
 
 // searched is what to ask a list for that can be searched.

@@ -8,6 +8,9 @@ type menuGroup struct {
 	Links []link
 }
 
+// seeApplications are the permissions of which one shows applications.
+var seeApplications = []string{"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All", "Directory.ReadWrite.All"}
+
 // menu is what the caller may open. An entry is current on its own page and on those below it.
 func (c *call) menu() []menuGroup {
 	all := []menuGroup{
@@ -41,7 +44,7 @@ func (c *call) menu() []menuGroup {
 	for _, g := range all {
 		var links []link
 		for _, l := range g.Links {
-			if action := need[l.To]; action != "" && !c.rights.Can(action, "/") {
+			if action := need[l.To]; action != "" && !c.rights.Can(action, "/") || l.To == applicationsPath && !c.rights.Has(seeApplications...) {
 				continue
 			}
 			l.Current = at == l.To || l.To != Path && strings.HasPrefix(at, l.To+"/")

@@ -12,19 +12,22 @@ import (
 // functions are what templates can call.
 func (s *Surface) functions() template.FuncMap {
 	return template.FuncMap{
-		"asset": assetURL,
-		"ago":   func(t time.Time) string { return ago(s.Clock(), t) },
-		"stamp": stamp,
-		"path":  pathTo,
-		"dict":  dict,
-		"join":  strings.Join,
-		"plural": func(n int, one, many string) string {
-			if n == 1 {
-				return fmt.Sprintf("1 %s", one)
-			}
-			return fmt.Sprintf("%d %s", n, many)
-		},
+		"asset":  assetURL,
+		"ago":    func(t time.Time) string { return ago(s.Clock(), t) },
+		"stamp":  stamp,
+		"path":   pathTo,
+		"dict":   dict,
+		"join":   strings.Join,
+		"plural": plural,
 	}
+}
+
+// plural is a number with the word for as many.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // dict makes the data of a part of a page from names and values.

@@ -36,7 +36,7 @@ const (
 // world is a portal over a real database, behind TLS, with a real issuer of a
 // cluster's tokens.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *db.DB
 	clock   *testkit.Clock
 	dir     *directory.Directory
@@ -50,7 +50,7 @@ type world struct {
 
 // newWorld makes the default tenant with a group, "rg". change may alter the
 // portal's configuration before it is made.
-func newWorld(t *testing.T, change ...func(*Config)) *world {
+func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, db: testkit.SQLite(t), clock: testkit.NewClock(time.Now().Truncate(time.Second))}
 	w.dir = &directory.Directory{DB: w.db, Clock: w.clock.Now}
