@@ -1,14 +1,17 @@
 package portal
 
 import (
+	"fmt"
 	"html/template"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/issuer"
 	"github.com/entente-id/entente/internal/localissuer"
 	"github.com/entente-id/entente/internal/roles"
 )
@@ -143,6 +146,49 @@ func TestAskIssuer(t *testing.T) {
 	ask(w.signIn(reader), url).want(t, http.StatusForbidden)
 	if now, _ := w.issuer.Fetches(); now != n {
 		t.Error("a reader made the service ask an issuer")
+	}
+}
+
+func TestAskIssuerOfOtherKeys(t *testing.T) {
+	w := newWorld(t)
+	h := w.holders()[1]
+	_, _, err := w.dir.PutIssuer(t.Context(), w.admin, directory.Issuer{Name: "local", URL: w.issuer.URL(), KeySource: directory.DiscoveredKeys, Algorithms: []string{"ES384"}})
+	w.must(err)
+	a := w.signIn(w.admin).live(h, kubernetesForm("cluster-issuer", w.issuer.URL(), "ask", "yes")...)
+	a.want(t, http.StatusOK, "registered here as local", "none of its keys fits the algorithms that are accepted of it (ES384)")
+	a.wantHTML(t, `href="/portal/issuers"`)
+}
+
+func TestInquiries(t *testing.T) {
+	now := time.Now()
+	var q inquiries
+	if !q.begin("a", now) || q.begin("a", now) || !q.begin("b", now) {
+		t.Error("a session asks once at a time, and does not keep others from it")
+	}
+	q.end("a", "https://issuer.example", inquiry{at: now, revision: 3}, true)
+	src := issuer.Source{URL: "https://issuer.example", Revision: 3}
+	if _, ok := q.known("a", src, now.Add(inquiryFresh-1)); !ok {
+		t.Error("an answer was forgotten at once")
+	}
+	if _, ok := q.known("b", src, now); ok {
+		t.Error("one session sees the answer to another")
+	}
+	if _, ok := q.known("a", src, now.Add(inquiryFresh)); ok {
+		t.Error("an answer is kept for too long")
+	}
+	src.Revision++
+	if _, ok := q.known("a", src, now); ok {
+		t.Error("an answer counts for another registration")
+	}
+	q.end("b", "https://issuer.example", inquiry{at: now}, false)
+	if _, ok := q.known("b", issuer.Source{URL: "https://issuer.example"}, now); ok {
+		t.Error("what nobody waited for was kept")
+	}
+	for i := range 3 * mostInquirers {
+		q.begin(fmt.Sprint(i), now.Add(time.Duration(i)*time.Second))
+	}
+	if len(q.sessions) > mostInquirers {
+		t.Errorf("%d sessions are remembered", len(q.sessions))
 	}
 }
 

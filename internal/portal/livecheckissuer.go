@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -150,15 +151,32 @@ func (x *exam) askIssuer(field, url string, registered *directory.Issuer) error 
 			return nil
 		}
 	}
-	x.note(field, x.judge(url, a))
+	x.note(field, x.judge(src, a))
 	return nil
 }
 
+// issuersPage leads to where issuers are registered, for those who may see it.
+func (x *exam) issuersPage() *link {
+	if !x.rights.Can("Entente.Federation/issuers/read", "/") {
+		return nil
+	}
+	return &link{Text: "Issuers", To: pathTo("issuers")}
+}
+
 // judge says what an issuer's answer means.
-func (x *exam) judge(url string, a inquiry) finding {
+func (x *exam) judge(src issuer.Source, a inquiry) finding {
 	if a.err == nil {
 		if len(a.report.Keys) == 0 {
 			return finding{Level: warn, Text: "The issuer answers, but publishes no key that can be used."}
+		}
+		accepted := src.Algorithms
+		if len(accepted) == 0 {
+			accepted = []string{issuer.DefaultAlgorithm}
+		}
+		if !slices.ContainsFunc(a.report.Keys, func(k issuer.Key) bool {
+			return slices.ContainsFunc(accepted, func(alg string) bool { return keyFits(k, alg) })
+		}) {
+			return finding{Level: warn, Text: "The issuer answers, but none of its keys fits the algorithms that are accepted of it (" + strings.Join(accepted, ", ") + "). Register it with those that it uses.", To: x.issuersPage()}
 		}
 		keys := fmt.Sprintf("%d keys", len(a.report.Keys))
 		if len(a.report.Keys) == 1 {
@@ -174,7 +192,7 @@ func (x *exam) judge(url string, a inquiry) finding {
 	case issuer.IssuerMismatch:
 		said := clip(a.report.DocumentIssuer, 200)
 		f := finding{Level: bad, Text: "The discovery document there names another issuer, and its tokens will too:", Code: said}
-		if d := compare(url, a.report.DocumentIssuer); overlooked(d) {
+		if d := compare(src.URL, a.report.DocumentIssuer); overlooked(d) {
 			f.Text = "The discovery document there names another issuer: " + inWords(d[0], "this one", "the published one") + "."
 			f.Code = ""
 		}
