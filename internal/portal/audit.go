@@ -79,10 +79,20 @@ func (c *call) audit() error {
 	if len(v.Errors) > 0 {
 		return c.show(p, v)
 	}
+	var actors []string
+	for _, e := range events.Items {
+		if e.ActorName == "" {
+			actors = append(actors, e.ActorID)
+		}
+	}
+	names, err := c.Directory.PrincipalNames(c, c.caller, actors)
+	if err != nil {
+		return err
+	}
 	targets := auditTargets{call: c, known: map[string]string{}}
 	for _, e := range fill(l, events) {
 		row := auditRow{
-			At: e.At, Who: cmp.Or(e.ActorName, e.ActorAppID, e.ActorID, "Nobody known"), Way: wayOf(e.ActorKind), WhoID: cmp.Or(e.ActorAppID, e.ActorID),
+			At: e.At, Who: cmp.Or(e.ActorName, names[e.ActorID], e.ActorAppID, e.ActorID, "Nobody known"), Way: wayOf(e.ActorKind), WhoID: cmp.Or(e.ActorAppID, e.ActorID),
 			Deed: deed(e), Target: targetName(e), Action: e.Action, TargetID: e.TargetID, Object: string(e.Object), Address: e.Address, RequestID: e.RequestID,
 		}
 		if actor := cmp.Or(e.ActorID, e.ActorName); actor != "" {
@@ -212,7 +222,7 @@ func (t auditTargets) look(e directory.Event) (string, error) {
 		if err != nil || i.ID != e.TargetID {
 			return "", err // another one has the name now
 		}
-		return pathTo("issuers", i.Name), nil
+		return issuerPath(i.Name), nil
 	case directory.SigningKeyObject:
 		if c.rights.Can("Entente.Federation/signingKeys/read", "/") {
 			return Path + "/signing-keys", nil

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -59,7 +60,12 @@ func (c *call) newCredential() error {
 	if err != nil {
 		return err
 	}
-	x, err := c.examine(h, readTyped(c.query), "", false)
+	f := readTyped(c.query)
+	if subject := c.query("subject"); subject != "" && c.query("scenario") == "" {
+		// From a token that was refused: its issuer, subject and audience, and no scenario.
+		f = recognise(credential.Spec{Issuer: c.query("issuer"), Subject: subject, Audiences: []string{cmp.Or(c.query("audience"), credential.DefaultAudience)}})
+	}
+	x, err := c.examine(h, f, "", false)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 type issuerFormView struct {
 	Errors         []string
 	New            bool
+	Implicit       bool // it can be given a name
 	Hosted         bool // its keys are a cluster's, and stay so
 	URL            string
 	Name, Issuer   field
@@ -52,7 +53,7 @@ func (c *call) newIssuer() error {
 	if !c.maySetIssuers() {
 		return refusedIssuer(issuersScope)
 	}
-	return c.showIssuerForm(0, directory.Issuer{KeySource: directory.DiscoveredKeys}, issuerFormView{New: true})
+	return c.showIssuerForm(0, directory.Issuer{URL: c.query("url"), KeySource: directory.DiscoveredKeys}, issuerFormView{New: true})
 }
 
 func refusedIssuer(scope string) error {
@@ -85,7 +86,7 @@ func (c *call) showIssuerForm(status int, i directory.Issuer, v issuerFormView) 
 	v.Action, v.Back, v.Save = newIssuerPath, issuersPath, "Register issuer"
 	if !v.New {
 		name := c.value("name")
-		p.title, p.above, p.trail, p.side = "Change "+name, "Issuer", issuerTrail(name), issuerSide(name, "")
+		p.title, p.above, p.trail, p.side = "Change issuer", name, issuerTrail(name), issuerSide(name, "")
 		v.Action, v.Back, v.Save = issuerPath(name, "edit"), issuerPath(name), "Save"
 		clusters, err := c.clustersWith(i.URL)
 		if err != nil {
@@ -96,6 +97,12 @@ func (c *call) showIssuerForm(status int, i directory.Issuer, v issuerFormView) 
 	v.URL = i.URL
 	v.Name = field{Name: "name", Label: "Name", Value: i.Name, Error: v.Name.Error, Max: 120, Required: true, Hint: "3 to 120 letters, digits, - and _. It cannot be changed later."}
 	v.Issuer = field{Name: "issuer", Label: "Issuer URL", Value: i.URL, Error: v.Issuer.Error, Max: credential.MaxIssuer, Required: true, Placeholder: "https://", Hint: "Exactly as in the claim iss of its tokens, with or without the last slash. It cannot be changed later."}
+	if v.Implicit = i.Implicit; v.Implicit {
+		v.Name.Required, v.Name.Hint = false, "3 to 120 letters, digits, - and _. Until it is given one it is called "+c.value("name")+"."
+		if strings.EqualFold(i.Name, c.value("name")) {
+			v.Name.Value = ""
+		}
+	}
 	v.Source = choice{Name: "source", Label: "Where its keys come from", Value: string(i.KeySource), Error: v.Source.Error, Options: issuerSources, Required: true}
 	v.Address = field{Name: "jwks-uri", Label: "Address of the key set", Value: i.JWKSURI, Error: v.Address.Error, Max: 2048, Placeholder: "https://"}
 	v.Keys = keySetField(string(i.KeySet), v.Keys.Error)

@@ -65,9 +65,9 @@ func (c *call) signIns() error {
 	l := c.list("q", "result", "code", "client", "credential", "from", "to")
 	v := signInsView{
 		List: l, Days: int(c.SignIns.Keeps() / (24 * time.Hour)), Credential: l.Get("credential"), WithoutCredential: l.With("credential", ""),
-		Search: field{Name: "q", Label: "Search", Value: l.Get("q"), Placeholder: "Client, issuer, subject or request id", Max: 256},
+		Search: field{Name: "q", Label: "Search", Value: l.Get("q"), Placeholder: "Client, issuer, subject, or an id", Max: 256},
 		Result: choice{Name: "result", Label: "Result", Value: l.Get("result"), Options: []option{{"", "All"}, {refusedResult, "Refused"}, {grantedResult, "Granted"}}},
-		Code:   field{Name: "code", Label: "AADSTS code", Value: l.Get("code"), Placeholder: "700213", Max: 12},
+		Code:   field{Name: "code", Label: "AADSTS code", Value: l.Get("code"), Max: 16},
 		Client: field{Name: "client", Label: "Client id", Value: l.Get("client"), Max: 64},
 		From:   field{Name: "from", Label: "From (UTC)", Value: l.Get("from"), Placeholder: momentExample, Max: 30},
 		To:     field{Name: "to", Label: "To (UTC)", Value: l.Get("to"), Placeholder: momentExample, Max: 30},
@@ -228,7 +228,7 @@ func (c *call) signInRecord() error {
 			return err
 		}
 	}
-	p := page{template: "sign-in", title: "Sign-in granted", above: "Sign-in", trail: []crumb{{"Sign-ins", signInLogPath}}}
+	p := page{template: "sign-in", title: "Sign-in granted", trail: []crumb{{"Sign-ins", signInLogPath}}}
 	if !v.Granted {
 		p.title = "Sign-in refused"
 	}

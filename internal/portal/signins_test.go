@@ -105,7 +105,7 @@ func TestSignInsPages(t *testing.T) {
 	for at != "" {
 		a := p.get(at)
 		p.shows(a, http.StatusOK)
-		seen += strings.Count(a.body, `data-label="Client"`)
+		seen += strings.Count(a.body, `data-label="Client" `)
 		_, rest, more := strings.Cut(a.body, `rel="next"`)
 		_ = rest
 		if !more {

@@ -466,13 +466,13 @@ func (c *call) mendIssuer(issuerURL string, open bool, add func(text, to string)
 	for _, i := range found.Items {
 		if i.URL == issuerURL {
 			if open {
-				add("Open the issuer", pathTo("issuers", i.Name))
+				add("Open the issuer", issuerPath(i.Name))
 			}
 			return nil
 		}
 	}
-	if found.Next == "" && c.rights.Can("Entente.Federation/issuers/write", "/providers/Entente.Federation/issuers") {
-		add("Register the issuer", Path+"/issuers/new?"+url.Values{"url": {issuerURL}}.Encode())
+	if found.Next == "" && c.maySetIssuers() {
+		add("Register the issuer", newIssuerPath+"?"+url.Values{"url": {issuerURL}}.Encode())
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -139,12 +140,43 @@ func TestTokenWouldBeRefused(t *testing.T) {
 				}
 			}
 			w.secret(a, token)
-			if strings.Contains(a.body, addFor) {
-				if want := (url.Values{"subject": {petsSubject}}).Encode(); name == "one slash more" && !strings.Contains(a.body, want) {
-					t.Errorf("the link holds no %s", want)
-				}
-			}
 		})
+	}
+}
+
+// leadsTo is where the link with a text leads.
+func (a answer) leadsTo(t *testing.T, text string) string {
+	t.Helper()
+	before, _, ok := strings.Cut(a.body, ">"+text+"<")
+	if !ok {
+		t.Fatalf("no link %q in:\n%s", text, a.body)
+	}
+	before = before[strings.LastIndex(before, `href="`)+len(`href="`):]
+	return html.UnescapeString(before[:strings.IndexByte(before, '"')])
+}
+
+func TestTokenTestLeadsToTheMending(t *testing.T) {
+	w := newWorkload(t, func(s *credential.Spec) { s.Issuer = "https://elsewhere.example/" })
+	p := w.signIn(w.admin)
+	token := w.mint(localissuer.Token{})
+	a := p.post("/portal/test", "client", w.app.AppID, "token", token, "scope", defaultScope)
+	p.shows(a, http.StatusOK, "None of the client's credentials names the token's issuer.")
+	for link, want := range map[string][]string{
+		"Add a credential for this token": {w.issuer.URL(), "Add a credential", credential.DefaultAudience},
+		"Open the nearest credential":     {"https://elsewhere.example/"},
+		"Register the issuer":             {w.issuer.URL(), "Register an issuer"},
+	} {
+		to := a.leadsTo(t, link)
+		there := p.get(to)
+		for _, text := range want {
+			if there.status != http.StatusOK || !strings.Contains(there.body, text) {
+				t.Errorf("%s: %d at %s, without %q", link, there.status, to, text)
+			}
+		}
+	}
+	there := p.get(a.leadsTo(t, "Add a credential for this token"))
+	if !strings.Contains(there.body, petsSubject) && (!strings.Contains(there.body, `value="pets"`) || !strings.Contains(there.body, `value="web"`)) {
+		t.Errorf("the subject is not filled in:\n%s", there.text())
 	}
 }
 
