@@ -72,7 +72,7 @@ type clusterView struct {
 	ResourceID, Location string
 	Tags                 []fact
 	Created              time.Time
-	Hosted, Waiting      bool // published here; and nobody has pushed keys yet
+	Hosted               bool // published here
 	Issuer, KeysFrom     string
 	KeysAt               time.Time
 	IssuerTo             string // empty: the caller may not see the issuer object
@@ -107,13 +107,16 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 	if err != nil {
 		return err
 	}
-	under := "never reported"
-	if !at.IsZero() {
-		under = "reported " + ago(c.Clock(), at)
+	under := ""
+	if at.IsZero() {
+		under = "never reported"
 	}
 	v.Counts = append(v.Counts, count{tally(directory.Tally{N: accounts.Total, More: accounts.More}), "Service accounts", under, clusterPage(k.ClusterRef, "accounts")})
 	if i := k.Issuer; i != nil {
-		v.Issuer, v.KeysAt, v.Hosted = i.URL, i.KeysAt, i.Keys == directory.HostedKeys
+		v.Issuer, v.Hosted = i.URL, i.Keys == directory.HostedKeys
+		if len(i.KeyIDs) > 0 {
+			v.KeysAt = i.KeysAt
+		}
 		trusting, err := c.Directory.TrustingCredentials(c, c.caller, i.URL, nil, directory.Page{Limit: 1, Count: true, Most: mostShown})
 		if err != nil {
 			return err
@@ -129,7 +132,7 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 		if v.Keys, err = c.keys(src, registered, i.KeyIDs, clusterPage(k.ClusterRef, "check")); err != nil {
 			return err
 		}
-		v.Keys.Asked, v.Waiting = asked, v.Hosted && len(i.KeyIDs) == 0
+		v.Keys.Asked = asked
 		if v.Hosted {
 			v.Flags = "--service-account-issuer=" + i.URL + "\n--service-account-jwks-uri=" + i.URL + "openid/v1/jwks"
 		}

@@ -71,7 +71,7 @@ func TestClusters(t *testing.T) {
 	k := w.registerWith("prod", &directory.ClusterIssuerSpec{URL: w.issuer.URL()})
 	w.registerWith("lab", &directory.ClusterIssuerSpec{URL: "https://kubernetes.default.svc.cluster.local", Keys: directory.ClusterKeySet, KeySet: w.issuer.JWKS()})
 	w.registerWith("bare", nil)
-	admin.opens("/portal/clusters", "prod", w.issuer.URL(), "Read from the issuer", "lab", "set just now", "bare", "It has no issuer yet")
+	admin.opens("/portal/clusters", "prod", w.issuer.URL(), "Read from the issuer", "lab", "changed just now", "bare", "It has no issuer yet")
 	admin.lacks("/portal/clusters?q=PRO", "lab")
 	admin.opens("/portal/clusters?q=nothing", "No cluster matches")
 	admin.opens(clusterPage(k.ClusterRef), w.issuer.URL(), "0", "Service accounts", "never reported", "Federated credentials", "Nothing is known of its keys", "Look at its keys now", "Upload its keys instead", "Delete cluster")
@@ -277,7 +277,7 @@ func TestServiceAccountsOfCluster(t *testing.T) {
 	admin.opens(at+"?namespace=zoo", "Only namespace zoo", "Show all namespaces")
 	admin.lacks(at+"?q=zoo/", "dog")
 	admin.opens(at+"?q=fish", "No service account matches")
-	admin.opens(clusterPage(k.ClusterRef), "3 reported just now", "1 trust it")
+	admin.opens(clusterPage(k.ClusterRef), "3 Service accounts", "1 trust it")
 	admin.opens(clusterPage(k.ClusterRef, "credentials"), "pets/cat", "trusts-cat", "cats", "Managed identity", "1 credential")
 
 	// Who shall trust it: the one of its annotation comes first, and the form is filled in.

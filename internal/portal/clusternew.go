@@ -18,10 +18,13 @@ type newClusterView struct {
 	Name, Issuer, Keys  field
 	OnlyDiscovery       bool // the caller may not set keys
 	KeysCommand, GetURL string
-	Line                string // of the command line
+	Lines               []sourceLine
 	Action, Back        string
 	MoreGroups          bool
 }
+
+// sourceLine is the command that does the same as the form.
+type sourceLine struct{ Source, Text string }
 
 // sources are where the keys of a new cluster's issuer come from.
 var sources = []option{
@@ -57,9 +60,13 @@ func (c *call) showNewCluster(status int, v newClusterView) error {
 	}
 	v.Keys = keySetField(typed("keyset"), v.Keys.Error)
 	v.KeysCommand, v.GetURL = keySetCommand, issuerCommand
-	v.Line = "entente cluster register NAME --resource-group GROUP --issuer URL\n" +
-		"kubectl get --raw /openid/v1/jwks | entente cluster register NAME --resource-group GROUP --issuer URL --keys -\n" +
-		"entente cluster register NAME --resource-group GROUP --hosted"
+	const register = "entente cluster register NAME --resource-group GROUP"
+	v.Lines = []sourceLine{
+		{sources[0].Value, register + " --issuer URL"},
+		{sources[1].Value, keySetCommand + " |\n  " + register + " --issuer URL --keys -"},
+		{sources[2].Value, register + " --hosted"},
+	}
+	v.Lines = v.Lines[:len(v.Source.Options)]
 	v.Action, v.Back = clustersPath+"/new", clustersPath
 	return c.show(page{template: "cluster-new", title: "Register a cluster", status: status, trail: []crumb{{"Clusters", clustersPath}}}, v)
 }

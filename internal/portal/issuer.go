@@ -117,7 +117,7 @@ type issuerView struct {
 	ManyAudiences          bool
 	Implicit, Hosted       bool
 	CA                     []certificateFact
-	ID                     string
+	ID, Name               string
 	Created, Updated       time.Time
 	Clusters               []link
 	Counts                 []count
@@ -144,7 +144,7 @@ func (c *call) issuerOverview() error {
 func (c *call) showIssuer(i directory.Issuer, asked *checkView) error {
 	v := issuerView{
 		URL: i.URL, KeysFrom: sourceInWords(i.KeySource), JWKSURI: i.JWKSURI, Algorithms: algorithmsOf(i), ManyAudiences: i.ManyAudiences, Implicit: i.Implicit,
-		CA: certificatesIn(i.CAPEM, c.Clock()), ID: i.ID, Created: i.CreatedAt, Updated: i.UpdatedAt,
+		CA: certificatesIn(i.CAPEM, c.Clock()), ID: i.ID, Name: i.Name, Created: i.CreatedAt, Updated: i.UpdatedAt,
 	}
 	clusters, err := c.clustersWith(i.URL)
 	if err != nil {
@@ -169,7 +169,11 @@ func (c *call) showIssuer(i directory.Issuer, asked *checkView) error {
 	if !v.Hosted && !i.Implicit && c.rights.Can(issuerAction+"delete", issuersScope+"/"+i.Name) {
 		v.Delete = issuerPath(i.Name, "delete")
 	}
-	return c.show(page{template: "issuer", title: i.Name, above: "Issuer", trail: issuerTrail(i.Name)[:1], side: issuerSide(i.Name, onOverview), done: map[string]string{
+	title := i.Name
+	if i.Implicit {
+		title = i.URL
+	}
+	return c.show(page{template: "issuer", title: title, above: "Issuer", trail: issuerTrail(i.Name)[:1], side: issuerSide(i.Name, onOverview), done: map[string]string{
 		"added":   "The issuer was registered.",
 		"changed": "The issuer was changed. It counts from the next request on.",
 	}[c.query("done")]}, v)

@@ -169,7 +169,7 @@ func (v *checkView) judgeKeys(src issuer.Source, r issuer.Report) {
 		f = finding{Level: warn, Text: fmt.Sprintf("%d of its %d keys fit the algorithms that are accepted here (%s).", fitting, len(r.Keys), list)}
 	}
 	if r.Lifetime > 0 && fitting > 0 {
-		f.Text += " They are read again after " + span(r.Lifetime) + "."
+		f.Text += " Keys are read again after " + span(r.Lifetime) + "."
 	}
 	v.Findings = append(v.Findings, f)
 }
