@@ -3,14 +3,16 @@
 
 document.documentElement.classList.add("js");
 
-// Copy buttons.
+// Copy buttons, which also say it to those who do not see it.
+const copied = Object.assign(document.createElement("p"), { className: "unseen", role: "status" });
+document.body.append(copied);
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-  const was = button.textContent;
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = was; }, 1500);
+  const was = (button.dataset.was ??= button.textContent);
+  button.textContent = copied.textContent = "Copied";
+  setTimeout(() => { button.textContent = was; copied.textContent = ""; }, 1500);
 });
 
 // The blade of a credential: the subject is made while its parts are typed, and
