@@ -431,9 +431,17 @@ func TestFederation(t *testing.T) {
 		},
 		{
 			name:  "read the policy",
-			steps: []step{{request: "GET " + at + "policies/default?" + version, answer: `{"properties":{"maxFederatedIdentityCredentials":20}}`}},
+			steps: []step{{request: "GET " + at + "policies/default?" + version, answer: `{"properties":{"maxFederatedIdentityCredentials":20,"registeredIssuersOnly":false}}`}},
 			call:  func(ctx context.Context, c *Client) (any, error) { return c.Policy(ctx) },
-			want:  Policy{MaxFederatedIdentityCredentials: 20},
+			want:  Policy{MaxFederatedIdentityCredentials: 20, RegisteredIssuersOnly: new(false)},
+		},
+		{
+			name:  "let credentials name registered issuers only",
+			steps: []step{{request: "PUT " + at + "policies/default?" + version, body: `{"properties":{"registeredIssuersOnly":true}}`, answer: `{"properties":{"maxFederatedIdentityCredentials":20,"registeredIssuersOnly":true}}`}},
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return c.PutPolicy(ctx, Policy{RegisteredIssuersOnly: new(true)})
+			},
+			want: Policy{MaxFederatedIdentityCredentials: 20, RegisteredIssuersOnly: new(true)},
 		},
 		{
 			name:  "write the policy",

@@ -86,9 +86,12 @@ func (c *Client) DeleteIssuer(ctx context.Context, name string) error {
 	return c.remove(ctx, c.arm, federationPath("issuers").segment(name).federation())
 }
 
-// Policy holds the limits of a tenant.
+// Policy is what an administrator sets for a tenant.
 type Policy struct {
-	MaxFederatedIdentityCredentials int `json:"maxFederatedIdentityCredentials"` // of one application or identity
+	MaxFederatedIdentityCredentials int `json:"maxFederatedIdentityCredentials,omitempty"` // of one application or identity
+	// RegisteredIssuersOnly lets new credentials name only issuers that are
+	// registered, by themselves or with a cluster. Servers always say it.
+	RegisteredIssuersOnly *bool `json:"registeredIssuersOnly,omitempty"`
 }
 
 // Policy reads the policy of the caller's tenant.
@@ -97,7 +100,8 @@ func (c *Client) Policy(ctx context.Context) (Policy, error) {
 	return r.Properties, err
 }
 
-// PutPolicy replaces the policy of the caller's tenant.
+// PutPolicy changes the policy of the caller's tenant, and returns what it
+// became. Members that are zero stay as they are.
 func (c *Client) PutPolicy(ctx context.Context, p Policy) (Policy, error) {
 	r, _, err := put[resource[Policy]](ctx, c, federationPath("policies/default").federation(), resource[Policy]{Properties: p})
 	return r.Properties, err

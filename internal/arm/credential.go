@@ -70,6 +70,8 @@ func invalidCredential(e *directory.Error) *refusal {
 		return errNotOneAudience
 	case v.Rule == credential.Missing:
 		return errIncompleteCredential
+	case v.Rule == credential.Unregistered:
+		return badRequest("The issuer '%s' %s.", clip(v.Value), v.Detail)
 	}
 	return badRequest("The request format was unexpected. Federated Identity Credential is invalid: %s", clip(v.Error()))
 }

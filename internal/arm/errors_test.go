@@ -187,6 +187,7 @@ func TestErrors(t *testing.T) {
 		{"an URL that another issuer has", "", "PUT", issuers + "/new", `{"properties":{"issuer":"https://issuer.example/prod/"}}`, 409, "Conflict", "…"},
 		{"another URL for an issuer", "", "PUT", issuers + "/prod", `{"properties":{"issuer":"https://x.example/"}}`, 409, "PropertyChangeNotAllowed", "…"},
 		{"policy without a limit", "", "PUT", policy, `{}`, 400, "BadRequest", "…maxFederatedIdentityCredentials…"},
+		{"policy that is neither on nor off", "", "PUT", policy, `{"properties":{"registeredIssuersOnly":"yes"}}`, 400, "InvalidRequestContent", "…"},
 		{"policy with half a credential", "", "PUT", policy, `{"properties":{"maxFederatedIdentityCredentials":20.5}}`, 400, "InvalidRequestContent", "…"},
 		{"tenant that is no GUID", "", "PUT", "/providers/Entente.Federation/tenants/x", `{}`, 400, "BadRequest", "…"},
 		{"tenant that is there", "", "PUT", "/providers/Entente.Federation/tenants/" + otherTenant, `{}`, 409, "Conflict", "…"},

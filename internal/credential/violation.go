@@ -32,6 +32,8 @@ const (
 	NotOne Rule = "not_one"
 	// Forbidden: well formed, and refused for what it would mean.
 	Forbidden Rule = "forbidden"
+	// Unregistered: well formed, and no issuer that the tenant takes.
+	Unregistered Rule = "unregistered"
 )
 
 // Violation is one broken rule. Value is what was given, whole and of any

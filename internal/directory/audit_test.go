@@ -75,7 +75,6 @@ var byPeople = []string{"OpenPortalSession"}
 
 // writes use every writing method with success, given fresh possessions.
 func (w *world) writes(p possessions) []call {
-	none := func(_ any, err error) error { return err }
 	list := []call{
 		{"CreateApplication", func(c directory.Caller) error {
 			return none(w.dir.CreateApplication(w.ctx(), c, directory.Application{DisplayName: "made"}))
@@ -94,7 +93,7 @@ func (w *world) writes(p possessions) []call {
 		{"RemoveIssuer", func(c directory.Caller) error { return w.dir.RemoveIssuer(w.ctx(), c, "new") }},
 		{"MakePortalLink", func(c directory.Caller) error { return none(w.dir.MakePortalLink(w.ctx(), c, 0)) }},
 		{"SetPolicy", func(c directory.Caller) error {
-			return w.dir.SetPolicy(w.ctx(), c, directory.Policy{MaxCredentials: 30})
+			return none(w.dir.SetPolicy(w.ctx(), c, directory.PolicyEdit{MaxCredentials: ptr(30)}))
 		}},
 		{"AddCredential", func(c directory.Caller) error {
 			return none(w.dir.AddCredential(w.ctx(), c, p.client.parent(), spec("written")))

@@ -250,13 +250,22 @@ func (d *Directory) writeCredential(ctx context.Context, c Caller, ref Parent, i
 		t.note("issuer", s.Issuer)
 		t.note("subject", s.Subject)
 		t.note("audience", put.Audience())
+		policy, err := a.policy()
+		if err != nil {
+			return err
+		}
 		if created {
-			if err := a.checkLimit(p); err != nil {
+			if err := a.checkLimit(p, policy.MaxCredentials); err != nil {
 				return err
 			}
 		}
 		if err := a.ensureIssuer(c.TenantID, s.Issuer); err != nil {
 			return err
+		}
+		if policy.RegisteredIssuersOnly && (created || s.Issuer != old.Issuer) {
+			if err := a.checkRegistered(s); err != nil {
+				return err
+			}
 		}
 		if created {
 			return a.insertCredential(put, p, c.TenantID)
@@ -295,11 +304,7 @@ func conflict(err error, s credential.Spec) error {
 }
 
 // checkLimit counts below the parent's locked row.
-func (a *act) checkLimit(p parent) error {
-	limit, err := one(a, a.tx, notFound(TenantObject, a.c.TenantID), scanInt, `SELECT max_credentials FROM tenants WHERE id = $1`, a.c.TenantID)
-	if err != nil {
-		return err
-	}
+func (a *act) checkLimit(p parent, limit int) error {
 	n, err := count(a, a.tx, `SELECT count(*) FROM credentials WHERE parent_id = $1`, p.id)
 	if err != nil {
 		return err

@@ -279,7 +279,7 @@ func TestCredentialRemove(t *testing.T) {
 func TestCredentialLimit(t *testing.T) {
 	each(t, func(w *world) {
 		parents(w, func(w *world, p directory.Parent) {
-			w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: credential.DefaultLimit}))
+			w.limit(credential.DefaultLimit)
 			for i := range credential.DefaultLimit {
 				w.credential(p, fmt.Sprintf("name%d", i))
 			}
@@ -291,11 +291,11 @@ func TestCredentialLimit(t *testing.T) {
 			w.ok(err)
 			_, _, err = w.dir.UpdateCredential(w.ctx(), w.system, p, "more", directory.CredentialEdit{Issuer: ptr(issuerURL), Subject: ptr("x"), Audiences: &[]string{"a"}}, true)
 			w.kind(err, directory.LimitReached)
-			w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 21}))
+			w.limit(21)
 			w.credential(p, "more")
 			_, err = w.dir.AddCredential(w.ctx(), w.system, p, spec("yetmore"))
 			w.kind(err, directory.LimitReached)
-			w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 1})) // what is there stays
+			w.limit(1) // what is there stays
 			w.ok(w.dir.RemoveCredential(w.ctx(), w.system, p, "more"))
 			_, err = w.dir.AddCredential(w.ctx(), w.system, p, spec("more"))
 			w.kind(err, directory.LimitReached)
@@ -364,7 +364,7 @@ func TestCredentialPairIsUniqueInParallel(t *testing.T) {
 
 func TestCredentialPages(t *testing.T) {
 	each(t, func(w *world) {
-		w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 1000}))
+		w.limit(1000)
 		parents(w, func(w *world, p directory.Parent) {
 			want := map[string]bool{}
 			for i := range 25 {

@@ -42,7 +42,7 @@ type Match struct {
 // matchText reads all that judging an assertion takes, in one row per tenant
 // (so at most one): the cost of an exchange does not grow with the number of
 // credentials, and a change counts on the next request.
-const matchText = `SELECT t.id, t.display_name, t.domain_key, t.is_default, t.max_credentials, t.created_at, coalesce(a.id, ''),
+const matchText = `SELECT t.id, t.display_name, t.domain_key, t.is_default, t.max_credentials, t.registered_issuers_only, t.created_at, coalesce(a.id, ''),
 		coalesce(p.id, ''), coalesce(p.app_id, ''), coalesce(p.kind, ''), coalesce(p.display_name, ''), coalesce(p.enabled, 0), coalesce(p.parent_id, ''),
 		coalesce(m.subscription_id, ''), coalesce(m.group_name, ''), coalesce(m.name, ''),
 		coalesce(c.id, ''), coalesce(c.name, ''), coalesce(c.audience, ''),
@@ -68,12 +68,12 @@ func (d *Directory) match(ctx context.Context, tenant, clientID, issuer, subject
 		issuer, subject = "", "" // what no credential has
 	}
 	var m Match
-	var isDefault, createdAt, enabled int64
+	var isDefault, registeredOnly, createdAt, enabled int64
 	var application, audience string
 	var ref IdentityRef
 	var f issuerFields
 	err := d.DB.Read().QueryRowContext(ctx, matchText, fold(tenant), fold(clientID), issuer, subject).Scan(append([]any{
-		&m.Tenant.ID, &m.Tenant.DisplayName, &m.Tenant.Domain, &isDefault, &m.Tenant.MaxCredentials, &createdAt, &application,
+		&m.Tenant.ID, &m.Tenant.DisplayName, &m.Tenant.Domain, &isDefault, &m.Tenant.MaxCredentials, &registeredOnly, &createdAt, &application,
 		&m.Client.PrincipalID, &m.Client.ClientID, &m.Client.Kind, &m.Client.DisplayName, &enabled, &m.Client.parentID,
 		&ref.SubscriptionID, &ref.Group, &ref.Name,
 		&m.Credential.ID, &m.Credential.Name, &audience}, f.dest()...)...)
@@ -83,7 +83,7 @@ func (d *Directory) match(ctx context.Context, tenant, clientID, issuer, subject
 	if err != nil {
 		return Match{}, err
 	}
-	m.Tenant.Default, m.Tenant.CreatedAt, m.Client.Enabled = isDefault != 0, fromMillis(createdAt), enabled != 0
+	m.Tenant.Default, m.Tenant.RegisteredIssuersOnly, m.Tenant.CreatedAt, m.Client.Enabled = isDefault != 0, registeredOnly != 0, fromMillis(createdAt), enabled != 0
 	m.Orphan = application != "" && m.Client.PrincipalID == ""
 	if ref.Name != "" {
 		m.Client.ResourceID = ref.ResourceID()

@@ -151,7 +151,7 @@ func TestMatchWithSeveralAudiences(t *testing.T) {
 // The nearest of many is found among those of the presented subject or issuer.
 func TestMatchMissAmongMany(t *testing.T) {
 	each(t, func(w *world) {
-		w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 1000}))
+		w.limit(1000)
 		c := w.client("client")
 		for i := range 120 {
 			s := spec(fmt.Sprintf("name%03d", i))

@@ -657,7 +657,6 @@ func TestPortalPersonsRights(t *testing.T) {
 		w.group("other")
 		elsewhere := w.identity("other", "elsewhere")
 		sub := "/subscriptions/" + w.subscription
-		none := func(_ any, err error) error { return err }
 		group := func(c directory.Caller) error { return none(w.dir.Group(w.ctx(), c, w.subscription, "group")) }
 		write := func(c directory.Caller) error {
 			_, _, err := w.dir.PutCredential(w.ctx(), c, parentIdentity(p.identity), spec("credential"))
@@ -675,7 +674,7 @@ func TestPortalPersonsRights(t *testing.T) {
 			return w.dir.Permit(w.ctx(), c, "Entente.Federation/auditEvents/read", "/")
 		}
 		policy := func(c directory.Caller) error {
-			return w.dir.SetPolicy(w.ctx(), c, directory.Policy{MaxCredentials: 25})
+			return none(w.dir.SetPolicy(w.ctx(), c, directory.PolicyEdit{MaxCredentials: ptr(25)}))
 		}
 		all := []struct {
 			name string
@@ -741,14 +740,13 @@ func TestPortalEscalation(t *testing.T) {
 			"Federation Administrator@/providers/Entente.Federation/issuers/mine"}
 		person := w.open(w.person("p", everything...)).Caller
 		founder := directory.Ref{AppID: w.founded.AdministratorClientID}
-		none := func(_ any, err error) error { return err }
 		for name, do := range map[string]func(directory.Caller) error{
 			"an issuer's keys": func(c directory.Caller) error {
 				_, _, err := w.dir.PutIssuer(w.ctx(), c, directory.Issuer{Name: "issuer", URL: p.issuer.URL, KeySource: directory.UploadedKeys, KeySet: keySet})
 				return err
 			},
 			"the policy": func(c directory.Caller) error {
-				return w.dir.SetPolicy(w.ctx(), c, directory.Policy{MaxCredentials: 30})
+				return none(w.dir.SetPolicy(w.ctx(), c, directory.PolicyEdit{MaxCredentials: ptr(30)}))
 			},
 			"a tenant": func(c directory.Caller) error {
 				return none(w.dir.CreateTenant(w.ctx(), c, directory.NewTenant{}))
@@ -795,7 +793,7 @@ func TestPortalEscalation(t *testing.T) {
 			if r.Administrator() || r.Can("Microsoft.Resources/subscriptions/resourceGroups/write", "/") || r.Has("Directory.ReadWrite.All") {
 				w.Errorf("%s has the rights %+v", name, r)
 			}
-			if err := w.dir.SetPolicy(w.ctx(), caller, directory.Policy{MaxCredentials: 30}); kindOf(err) != string(directory.Forbidden) {
+			if err := none(w.dir.SetPolicy(w.ctx(), caller, directory.PolicyEdit{MaxCredentials: ptr(30)})); kindOf(err) != string(directory.Forbidden) {
 				w.Errorf("%s sets the policy: %v", name, err)
 			}
 		}

@@ -96,7 +96,6 @@ func TestRights(t *testing.T) {
 		fresh()
 		freshIdentity()
 		freshIssuer()
-		none := func(_ any, err error) error { return err }
 		sp := func() directory.Ref { return owned.principalRef() }
 
 		for _, op := range []struct {
@@ -300,7 +299,7 @@ func TestRights(t *testing.T) {
 			{"remove an issuer", federators + ", issuer administrator", freshIssuer, func(c directory.Caller) error { return w.dir.RemoveIssuer(w.ctx(), c, "prod") }},
 			{"read the policy", federators + ", federation reader", nothing, func(c directory.Caller) error { return none(w.dir.Policy(w.ctx(), c)) }},
 			{"set the policy", federators, nothing, func(c directory.Caller) error {
-				return w.dir.SetPolicy(w.ctx(), c, directory.Policy{MaxCredentials: 20})
+				return none(w.dir.SetPolicy(w.ctx(), c, directory.PolicyEdit{MaxCredentials: ptr(20)}))
 			}},
 			{"read the audit events", federators + ", federation reader", nothing, func(c directory.Caller) error {
 				return none(w.dir.Events(w.ctx(), c, directory.EventFilter{}, directory.Page{}))
@@ -379,7 +378,6 @@ func TestNobodyProbesForIDs(t *testing.T) {
 		g := w.grant(c.PrincipalID, "Application.Read.All")
 		a := w.assign(c.PrincipalID, roles.Reader, "/")
 		w.ok(w.dir.DeleteApplication(w.ctx(), w.system, w.client("deleted").ref()))
-		none := func(_ any, err error) error { return err }
 		for _, id := range []string{c.app.ID, c.principal.ID, c.AppID, g.ID, a.Name, uuid.NewString()} {
 			ref := directory.Ref{ID: id}
 			for name, err := range map[string]error{
@@ -424,7 +422,7 @@ func TestCallersThatAreNone(t *testing.T) {
 			if kindOf(err) != string(directory.Unauthenticated) {
 				w.Errorf("%s reads: got %v", name, err)
 			}
-			err = w.dir.SetPolicy(w.ctx(), c, directory.Policy{MaxCredentials: 1})
+			_, err = w.dir.SetPolicy(w.ctx(), c, directory.PolicyEdit{MaxCredentials: ptr(1)})
 			if kindOf(err) != string(directory.Unauthenticated) {
 				w.Errorf("%s writes: got %v", name, err)
 			}

@@ -85,7 +85,6 @@ type call struct {
 // calls use every method on what p holds. own says what the caller's own
 // tenant has: with it, what the method is asked for is p's and nothing else.
 func (w *world) calls(p, own possessions) []call {
-	none := func(_ any, err error) error { return err }
 	app, sp := p.client.ref(), p.client.principalRef()
 	ofApp, ofIdentity := p.client.parent(), parentIdentity(p.identity)
 	scope := p.assignment.Scope
@@ -435,7 +434,7 @@ func TestTenancyOfLists(t *testing.T) {
 		if still.Revision != b.issuer.Revision || still.KeySource != directory.DiscoveredKeys {
 			w.Errorf("the other tenant's issuer became %+v", still)
 		}
-		w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 7}))
+		w.limit(7)
 		p, err := w.dir.Policy(w.ctx(), otherAdmin)
 		w.ok(err)
 		if p.MaxCredentials != credential.DefaultLimit {

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,9 @@ type Tenant struct {
 	// MaxCredentials is how many federated identity credentials one parent
 	// may hold: 20, as in Entra, unless an administrator raises it.
 	MaxCredentials int
-	CreatedAt      time.Time
+	// RegisteredIssuersOnly is that of the tenant's Policy.
+	RegisteredIssuersOnly bool
+	CreatedAt             time.Time
 }
 
 // maxCredentialsCeiling bounds the policy; the cost of an exchange does not depend on it.
@@ -54,13 +55,13 @@ type Founded struct {
 	AdministratorSecret      string // empty when the administrator is federated
 }
 
-const tenantColumns = `id, display_name, domain_key, is_default, max_credentials, created_at`
+const tenantColumns = `id, display_name, domain_key, is_default, max_credentials, registered_issuers_only, created_at`
 
 func scanTenant(r row) (Tenant, error) {
 	var t Tenant
-	var isDefault, createdAt int64
-	err := r.Scan(&t.ID, &t.DisplayName, &t.Domain, &isDefault, &t.MaxCredentials, &createdAt)
-	t.Default, t.CreatedAt = isDefault != 0, fromMillis(createdAt)
+	var isDefault, registeredOnly, createdAt int64
+	err := r.Scan(&t.ID, &t.DisplayName, &t.Domain, &isDefault, &t.MaxCredentials, &registeredOnly, &createdAt)
+	t.Default, t.RegisteredIssuersOnly, t.CreatedAt = isDefault != 0, registeredOnly != 0, fromMillis(createdAt)
 	return t, err
 }
 
@@ -277,32 +278,4 @@ func (a *act) insertGraph(tenantID string) (string, error) {
 		p.AppRoles = append(p.AppRoles, AppRole{ID: r.ID, Value: r.Value, DisplayName: r.DisplayName, Description: r.Description, Enabled: true, MemberTypes: []string{"Application"}})
 	}
 	return p.ID, a.insertPrincipal(p)
-}
-
-// Policy is what an administrator sets for a tenant.
-type Policy struct {
-	MaxCredentials int // per parent
-}
-
-// Policy reads the caller's tenant's.
-func (d *Directory) Policy(ctx context.Context, c Caller) (Policy, error) {
-	if err := d.permitRead(ctx, c, federation("policies/read", "/")); err != nil {
-		return Policy{}, err
-	}
-	t, err := d.LookupTenant(ctx, c.TenantID)
-	return Policy{MaxCredentials: t.MaxCredentials}, err
-}
-
-// SetPolicy changes the caller's tenant's. Credentials beyond a lowered limit stay; only new ones are refused.
-func (d *Directory) SetPolicy(ctx context.Context, c Caller, p Policy) error {
-	if p.MaxCredentials < 1 || p.MaxCredentials > maxCredentialsCeiling {
-		return invalid(PolicyObject, "maxFederatedIdentityCredentials", "must be between 1 and %d", maxCredentialsCeiling)
-	}
-	return d.change(ctx, c, func(a *act) error {
-		if err := a.permit(federation("policies/write", "/"), &target{object: PolicyObject, id: c.TenantID, name: "default", detail: map[string]string{"maxFederatedIdentityCredentials": fmt.Sprint(p.MaxCredentials)}}); err != nil {
-			return err
-		}
-		_, err := exec(a, a.tx, `UPDATE tenants SET max_credentials = $1, revision = revision + 1 WHERE id = $2`, p.MaxCredentials, c.TenantID)
-		return err
-	})
 }

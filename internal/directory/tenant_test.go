@@ -216,20 +216,6 @@ func TestRecoverAdministrator(t *testing.T) {
 	})
 }
 
-func TestPolicy(t *testing.T) {
-	each(t, func(w *world) {
-		for _, n := range []int{0, -1, 100_001} {
-			w.kind(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: n}), directory.Invalid)
-		}
-		w.ok(w.dir.SetPolicy(w.ctx(), w.admin, directory.Policy{MaxCredentials: 100_000}))
-		p, err := w.dir.Policy(w.ctx(), w.admin)
-		w.ok(err)
-		if p.MaxCredentials != 100_000 {
-			w.Errorf("got %+v", p)
-		}
-	})
-}
-
 func TestSubscriptions(t *testing.T) {
 	each(t, func(w *world) {
 		g := w.group("g")

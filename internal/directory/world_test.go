@@ -264,6 +264,13 @@ func kindOf(err error) string {
 
 func ptr[T any](v T) *T { return &v }
 
+// limit sets how many credentials a parent may hold.
+func (w *world) limit(n int) {
+	w.Helper()
+	_, err := w.dir.SetPolicy(w.ctx(), w.admin, directory.PolicyEdit{MaxCredentials: &n})
+	w.ok(err)
+}
+
 func names[T any](items []T, name func(T) string) string {
 	list := make([]string, len(items))
 	for i, item := range items {

@@ -42,7 +42,8 @@ func BenchmarkCredentials(b *testing.B) {
 	for _, n := range []int{20, 2000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			w := newWorld(b, options{})
-			w.check(w.dir.SetPolicy(b.Context(), w.caller, directory.Policy{MaxCredentials: n}))
+			_, err := w.dir.SetPolicy(b.Context(), w.caller, directory.PolicyEdit{MaxCredentials: &n})
+			w.check(err)
 			for i := range n - 1 {
 				s := w.spec()
 				s.Name, s.Subject = fmt.Sprintf("c-%d", i), fmt.Sprintf("system:serviceaccount:default:sa-%d", i)
@@ -57,7 +58,9 @@ func BenchmarkCredentials(b *testing.B) {
 // has as many credentials as are looked at to tell what is wrong.
 func BenchmarkRefuse(b *testing.B) {
 	w := newWorld(b, options{})
-	w.check(w.dir.SetPolicy(b.Context(), w.caller, directory.Policy{MaxCredentials: 100}))
+	limit := 100
+	_, err := w.dir.SetPolicy(b.Context(), w.caller, directory.PolicyEdit{MaxCredentials: &limit})
+	w.check(err)
 	for i := range 99 {
 		s := w.spec()
 		s.Name, s.Subject = fmt.Sprintf("c-%d", i), fmt.Sprintf("system:serviceaccount:default:sa-%d", i)

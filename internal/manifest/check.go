@@ -217,7 +217,7 @@ func (c *checker) violation(p Place, field string, err error) {
 }
 
 func (c *checker) objects(p Place, o *Objects) {
-	if c.given(o.Policy.Place, "maxFederatedIdentityCredentials", p.Has("policy") && !p.bad["policy"]) && (o.Policy.MaxCredentials < 1 || o.Policy.MaxCredentials > maxCredentials) {
+	if c.given(o.Policy.Place, "maxFederatedIdentityCredentials", p.Has("policy") && !p.bad["policy"] && !o.Policy.Has("registeredIssuersOnly")) && (o.Policy.MaxCredentials < 1 || o.Policy.MaxCredentials > maxCredentials) {
 		c.add(o.Policy.Place, "maxFederatedIdentityCredentials", "should be between 1 and %d", maxCredentials)
 	}
 	c.issuersOf(o)

@@ -69,6 +69,8 @@ type Objects struct {
 type Policy struct {
 	Place
 	MaxCredentials int `yaml:"maxFederatedIdentityCredentials"` // per application or identity
+	// RegisteredIssuersOnly lets new credentials name only issuers that are registered.
+	RegisteredIssuersOnly bool `yaml:"registeredIssuersOnly"`
 }
 
 // KeySource says where an issuer's keys come from.

@@ -89,7 +89,7 @@ issuers:
 		}}}}},
 		{"tenants", `
 tenant: {id: 9F2C6A5E-3b1d-4c8f-8a70-5d1e2b3c4d5e, displayName: Dev, domain: dev.example.org}
-policy: {maxFederatedIdentityCredentials: 100}
+policy: {maxFederatedIdentityCredentials: 100, registeredIssuersOnly: true}
 tenants:
   - domain: other.example.org
     administrator: {issuer: https://oidc.example.org/ops/, serviceAccount: ops/admin}
@@ -97,7 +97,7 @@ tenants:
       - {name: worker, resourceGroup: pets, roleAssignments: [{role: Reader, scope: subscription}, {role: Contributor, resourceGroup: pets}]}
 `, manifest.Manifest{
 			Default: manifest.Names{ID: "9F2C6A5E-3b1d-4c8f-8a70-5d1e2b3c4d5e", DisplayName: "Dev", Domain: "dev.example.org"},
-			Objects: manifest.Objects{Policy: manifest.Policy{MaxCredentials: 100}},
+			Objects: manifest.Objects{Policy: manifest.Policy{MaxCredentials: 100, RegisteredIssuersOnly: true}},
 			Tenants: []manifest.Tenant{{
 				Names:         manifest.Names{Domain: "other.example.org"},
 				Administrator: &manifest.Administrator{Issuer: "https://oidc.example.org/ops/", Subject: "system:serviceaccount:ops:admin", ServiceAccount: "ops/admin"},

@@ -85,7 +85,7 @@ type exporter struct {
 	out     *Exported
 	refused error // the first refusal
 
-	policy      int // 0: as everywhere
+	policy      client.Policy // what differs from everywhere
 	issuers     []client.Issuer
 	issuerNames map[string]string // by URL
 	holders     []*exported
@@ -449,8 +449,13 @@ func (x *exporter) readFederation() error {
 			x.note("the policy is left out: the caller may not read it")
 		} else if err != nil {
 			return err
-		} else if policy.MaxFederatedIdentityCredentials != credential.DefaultLimit {
-			x.policy = policy.MaxFederatedIdentityCredentials
+		} else {
+			if policy.MaxFederatedIdentityCredentials != credential.DefaultLimit {
+				x.policy.MaxFederatedIdentityCredentials = policy.MaxFederatedIdentityCredentials
+			}
+			if policy.RegisteredIssuersOnly != nil && *policy.RegisteredIssuersOnly {
+				x.policy.RegisteredIssuersOnly = policy.RegisteredIssuersOnly
+			}
 		}
 	}
 	all, err := x.client.Issuers(x.ctx)

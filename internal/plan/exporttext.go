@@ -115,9 +115,11 @@ func (f *fields) comment(text string) *fields {
 func (x *exporter) write() ([]byte, error) {
 	root := newFields()
 	root.add("version", manifest.SchemaVersion)
-	if x.policy > 0 {
-		root.add("policy", newFields().add("maxFederatedIdentityCredentials", x.policy))
+	policy := newFields().add("maxFederatedIdentityCredentials", x.policy.MaxFederatedIdentityCredentials)
+	if x.policy.RegisteredIssuersOnly != nil {
+		policy.add("registeredIssuersOnly", *x.policy.RegisteredIssuersOnly)
 	}
+	root.add("policy", policy)
 	var issuers, groups, applications, identities []*fields
 	for _, i := range x.issuers {
 		issuers = append(issuers, writeIssuer(i))

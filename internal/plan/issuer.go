@@ -12,23 +12,34 @@ import (
 	"github.com/entente-id/entente/internal/manifest"
 )
 
-// policy plans the limit of the tenant.
+// policy plans what the file says of the tenant's policy.
 func (p *planner) policy() error {
 	want := &p.file.Policy
-	if !want.Has("maxFederatedIdentityCredentials") || p.target.Service == azure {
+	limited, registered := want.Has("maxFederatedIdentityCredentials"), want.Has("registeredIssuersOnly")
+	if !limited && !registered || p.target.Service == azure {
 		return nil
 	}
-	p.limit = &want.MaxCredentials
+	if limited {
+		p.limit = &want.MaxCredentials
+	}
 	old, err := p.client.Policy(p.ctx)
 	if err != nil {
 		return err
 	}
 	s := &Step{Action: Unchanged, Kind: PolicyObject, Name: "default"}
-	if old.MaxFederatedIdentityCredentials != want.MaxCredentials {
+	var put client.Policy
+	if limited && old.MaxFederatedIdentityCredentials != want.MaxCredentials {
+		put.MaxFederatedIdentityCredentials = want.MaxCredentials
+		s.Changes = append(s.Changes, Change{"maxFederatedIdentityCredentials", old.MaxFederatedIdentityCredentials, want.MaxCredentials})
+	}
+	if is := old.RegisteredIssuersOnly != nil && *old.RegisteredIssuersOnly; registered && is != want.RegisteredIssuersOnly {
+		put.RegisteredIssuersOnly = &want.RegisteredIssuersOnly
+		s.Changes = append(s.Changes, Change{"registeredIssuersOnly", is, want.RegisteredIssuersOnly})
+	}
+	if len(s.Changes) > 0 {
 		s.Action = Update
-		s.Changes = []Change{{"maxFederatedIdentityCredentials", old.MaxFederatedIdentityCredentials, want.MaxCredentials}}
 		s.do = func(ctx context.Context) error {
-			_, err := p.client.PutPolicy(ctx, client.Policy{MaxFederatedIdentityCredentials: want.MaxCredentials})
+			_, err := p.client.PutPolicy(ctx, put)
 			return err
 		}
 	}

@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 	w := newAzure(t)
 	got := w.problems(`
 tenant: {subscriptionId: 1b7e5f3a-6c2d-4e90-b1a4-7f8d9c0e2a35}
-policy: {maxFederatedIdentityCredentials: 30}
+policy: {maxFederatedIdentityCredentials: 30, registeredIssuersOnly: false}
 issuers:
   - {name: fine, issuer: https://fine.example/}
   - {name: also, issuer: https://also.example/, keySource: Discovery}
@@ -207,6 +207,7 @@ tenants: [{domain: other.example}]
 state.yaml:2: owner: is missing: only what the file's owner made is pruned, so the file has to say whose it is
 state.yaml:2: tenant.subscriptionId: is not SUBSCRIPTION, which was asked for
 state.yaml:3: policy.maxFederatedIdentityCredentials: is Azure's own, which is the target here: leave it out
+state.yaml:3: policy.registeredIssuersOnly: is nothing that Azure, the target here, has: leave it out
 state.yaml:7: issuers[2]: has keys, and the target is Azure, which reads an issuer's keys by discovery and takes none: leave them out
 state.yaml:8: issuers[3].algorithms: cannot be set where the target is Azure, which has no issuers to set it for: leave it out
 state.yaml:8: issuers[3].allowMultipleAudiences: cannot be set where the target is Azure, which has no issuers to set it for: leave it out

@@ -70,6 +70,9 @@ func (p *planner) refuse() error {
 	if m.Policy.Has("maxFederatedIdentityCredentials") {
 		p.add(m.Policy.Place, "maxFederatedIdentityCredentials", "is Azure's own, which is the target here: leave it out")
 	}
+	if m.Policy.Has("registeredIssuersOnly") {
+		p.add(m.Policy.Place, "registeredIssuersOnly", "is nothing that Azure, the target here, has: leave it out")
+	}
 	for i := range m.Issuers {
 		// An issuer that has a name and nothing else is a short word for its URL.
 		s := &m.Issuers[i]

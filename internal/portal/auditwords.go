@@ -119,5 +119,5 @@ var detailWords = map[string]string{
 	"appId": "Client id", "wasIssuer": "Issuer before", "wasSubject": "Subject before", "wasAudience": "Audience before", "principalId": "Service principal",
 	"principal": "Service principal", "servicePrincipal": "Service principal", "roleDefinition": "Role", "keySource": "Where its keys come from", "jwksUri": "URL of its keys",
 	"keySetSha256": "SHA-256 of the keys", "sha256": "SHA-256", "ownerAdded": "Owner added", "ownersAdded": "Owners added", "ownerRemoved": "Owner removed",
-	"accountEnabled": "Enabled", "appRoleAssignmentRequired": "Assignment required", "maxFederatedIdentityCredentials": "Most federated credentials", "expiresAt": "Expires",
+	"accountEnabled": "Enabled", "appRoleAssignmentRequired": "Assignment required", "maxFederatedIdentityCredentials": "Most federated credentials", "registeredIssuersOnly": "Registered issuers only", "expiresAt": "Expires",
 }

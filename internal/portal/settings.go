@@ -11,7 +11,8 @@ import (
 
 var settingsPages = []route{
 	{"GET " + Path + "/settings", (*call).settings, false},
-	{"POST " + Path + "/settings/policy", (*call).changePolicy, false},
+	{"POST " + Path + "/settings/policy", (*call).changeLimit, false},
+	{"POST " + Path + "/settings/issuers", (*call).changeIssuerPolicy, false},
 	{"POST " + Path + "/settings/theme", (*call).changeTheme, false},
 	{"POST " + Path + "/settings/sessions", (*call).endSession, false},
 }
@@ -23,7 +24,7 @@ type settingsView struct {
 
 	SeesPolicy, MaySetPolicy bool
 	Limit                    field
-	Problems                 []string
+	RegisteredOnly           bool
 
 	Tenant, TenantID string
 	Allow            []string // issuers that may have private addresses
@@ -38,20 +39,21 @@ type sessionRow struct {
 
 var settingsDone = map[string]string{
 	"policy":  "The limit was changed. It counts from now on.",
+	"issuers": "Which issuers may be trusted was changed. It counts from now on, for new credentials.",
 	"session": "The session has ended.",
 }
 
-func (c *call) settings() error { return c.showSettings(0, "", nil) }
+func (c *call) settings() error { return c.showSettings(0, "", "") }
 
-// showSettings shows the page, with a limit that was refused.
-func (c *call) showSettings(status int, limit string, problems []string) error {
+// showSettings shows the page, with a limit that was refused and why.
+func (c *call) showSettings(status int, limit, wrong string) error {
 	tenant, err := c.Directory.LookupTenant(c, c.caller.TenantID)
 	if err != nil {
 		return err
 	}
 	v := settingsView{
 		Theme: choice{Name: "theme", Label: "Colours", Value: c.theme(), Options: []option{{"", "As the browser prefers"}, {"light", "Light"}, {"dark", "Dark"}}},
-		Whose: "Your sessions", Problems: problems, Tenant: tenant.DisplayName, TenantID: tenant.ID, Allow: c.IssuerAllow, SignInsKept: span(c.SignIns.Keeps()),
+		Whose: "Your sessions", Tenant: tenant.DisplayName, TenantID: tenant.ID, Allow: c.IssuerAllow, SignInsKept: span(c.SignIns.Keeps()),
 		SeesPolicy:   c.rights.Can("Entente.Federation/policies/read", "/"),
 		MaySetPolicy: c.rights.Can("Entente.Federation/policies/write", "/"),
 	}
@@ -64,9 +66,10 @@ func (c *call) showSettings(status int, limit string, problems []string) error {
 			Name: "limit", Label: "Most federated credentials of one application or identity", Value: strconv.Itoa(policy.MaxCredentials), Max: 6, Required: true,
 			Hint: "Entra's limit is 20. A lower limit takes nothing away: it only refuses new ones.", ReadOnly: !v.MaySetPolicy,
 		}
-		if problems != nil {
-			v.Limit.Value, v.Limit.Error = limit, problems[0]
+		if wrong != "" {
+			v.Limit.Value, v.Limit.Error = limit, wrong
 		}
+		v.RegisteredOnly = policy.RegisteredIssuersOnly
 	}
 	if c.rights.Administrator() {
 		v.Whose = "Everybody's sessions"
@@ -85,25 +88,29 @@ func (c *call) showSettings(status int, limit string, problems []string) error {
 	return c.show(page{template: "settings", title: "Settings", status: status, done: settingsDone[c.query("done")]}, v)
 }
 
-func (c *call) changePolicy() error {
+func (c *call) changeLimit() error {
 	limit := c.field("limit")
 	n, err := strconv.Atoi(limit)
 	if err != nil {
-		return c.showSettings(http.StatusUnprocessableEntity, limit, []string{"The limit is a number."})
+		return c.showSettings(http.StatusUnprocessableEntity, limit, "The limit is a number.")
 	}
-	policy, err := c.Directory.Policy(c, c.caller)
-	if err != nil {
-		return err
-	}
-	policy.MaxCredentials = n
-	err = c.Directory.SetPolicy(c, c.caller, policy)
+	_, err = c.Directory.SetPolicy(c, c.caller, directory.PolicyEdit{MaxCredentials: &n})
 	if e, ok := errors.AsType[*directory.Error](err); ok && e.Kind == directory.Invalid {
-		return c.showSettings(http.StatusUnprocessableEntity, limit, []string{sentence(e.Detail)})
+		return c.showSettings(http.StatusUnprocessableEntity, limit, sentence(e.Detail))
 	}
 	if err != nil {
 		return err
 	}
 	return c.redirect(done(Path+"/settings", "policy"))
+}
+
+// changeIssuerPolicy reads a box: of one that is not ticked a form says nothing.
+func (c *call) changeIssuerPolicy() error {
+	on := c.form.Get("registered-only") == "yes"
+	if _, err := c.Directory.SetPolicy(c, c.caller, directory.PolicyEdit{RegisteredIssuersOnly: &on}); err != nil {
+		return err
+	}
+	return c.redirect(done(Path+"/settings", "issuers"))
 }
 
 // aYear is how long a choice of colours is remembered.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/roles"
 )
 
 func TestLimit(t *testing.T) {
@@ -33,6 +34,61 @@ func TestLimit(t *testing.T) {
 	}
 	if a := reader.post("/portal/settings/policy", "limit", "30"); a.status != http.StatusForbidden {
 		t.Errorf("a reader of resources changes the limit: %d %s", a.status, a.text())
+	}
+}
+
+func TestRegisteredIssuersOnly(t *testing.T) {
+	w := newWorld(t)
+	p := w.signIn(w.admin)
+	on, off := `value="yes" checked`, `value="yes" aria`
+	if a := p.get("/portal/settings"); !strings.Contains(a.text(), "Only issuers that are registered here") || !strings.Contains(a.body, off) {
+		t.Errorf("at first: %s", a.body)
+	}
+	for _, step := range []struct {
+		form []string
+		is   bool
+		want string
+	}{
+		{[]string{"registered-only", "yes"}, true, on},
+		{nil, false, off},
+		{[]string{"registered-only", "on"}, false, off}, // nothing that the page sends
+	} {
+		a := p.post("/portal/settings/issuers", step.form...)
+		if a.status != http.StatusSeeOther {
+			t.Fatalf("%q: %d %s", step.form, a.status, a.text())
+		}
+		if a := p.get(a.header.Get("Location")); !strings.Contains(a.text(), "Which issuers may be trusted was changed") || !strings.Contains(a.body, step.want) {
+			t.Errorf("%q: %s", step.form, a.body)
+		}
+		if policy, err := w.dir.Policy(t.Context(), w.admin); err != nil || policy != (directory.Policy{MaxCredentials: 20, RegisteredIssuersOnly: step.is}) {
+			t.Errorf("%q: the policy is %+v, %v", step.form, policy, err)
+		}
+	}
+	// One form changes nothing of the other's.
+	p.post("/portal/settings/issuers", "registered-only", "yes")
+	p.post("/portal/settings/policy", "limit", "21")
+	if policy, err := w.dir.Policy(t.Context(), w.admin); err != nil || policy != (directory.Policy{MaxCredentials: 21, RegisteredIssuersOnly: true}) {
+		t.Errorf("the policy is %+v, %v", policy, err)
+	}
+
+	for name, c := range map[string]struct {
+		caller directory.Caller
+		sees   bool
+	}{
+		"a reader of resources":  {w.reader(), false},
+		"a reader of federation": {w.principal("auditor", "/", roles.FederationReader), true},
+	} {
+		p := w.signIn(c.caller)
+		a := p.get("/portal/settings")
+		if a.status != http.StatusOK || strings.Contains(a.body, "registered-only") != c.sees || strings.Contains(a.body, `value="yes" checked disabled`) != c.sees || strings.Contains(a.body, `<button>Save</button></div>`) {
+			t.Errorf("%s sees %d %s", name, a.status, a.body)
+		}
+		if a := p.post("/portal/settings/issuers"); a.status != http.StatusForbidden {
+			t.Errorf("%s turns it off: %d %s", name, a.status, a.text())
+		}
+	}
+	if policy, err := w.dir.Policy(t.Context(), w.admin); err != nil || !policy.RegisteredIssuersOnly {
+		t.Errorf("the policy is %+v, %v", policy, err)
 	}
 }
 

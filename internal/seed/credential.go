@@ -25,8 +25,8 @@ func (t *tenant) credentials(h *holder) error {
 		old := h.match(have, want)
 		switch {
 		case old == nil:
-			if count++; count == t.limit+1 { // said once
-				t.add(want.Place, "", "is one more than the %d that %q may have: raise policy.maxFederatedIdentityCredentials", t.limit, h.name)
+			if count++; count == t.allowed.MaxCredentials+1 { // said once
+				t.add(want.Place, "", "is one more than the %d that %q may have: raise policy.maxFederatedIdentityCredentials", t.allowed.MaxCredentials, h.name)
 			}
 		case h.nameKey(old.Name) != h.nameKey(want.Name):
 			t.Log.InfoContext(t, "seed: a credential keeps the name that it has", "name", want.Name, "has", old.Name, "of", h.name, "tenant", t.caller.TenantID)

@@ -172,7 +172,7 @@ func TestGuide(t *testing.T) {
 func TestChanges(t *testing.T) {
 	each(t, func(w *world) {
 		w.want(8, 1, 0, `
-policy: {maxFederatedIdentityCredentials: 21}
+policy: {maxFederatedIdentityCredentials: 21, registeredIssuersOnly: true}
 issuers: [{name: prod, issuer: https://prod.example/, jwksUri: https://prod.example/keys, algorithms: [ES256]}]
 resourceGroups: [{name: pets, tags: {env: dev}}]
 applications:
@@ -229,6 +229,9 @@ managedIdentities:
 			"changed https://prod.example/ new api://new kept", "kept https://prod.example/ kept api://AzureADTokenExchange ",
 		}, w.credentials("worker")); diff != "" {
 			w.Error(diff)
+		}
+		if policy, err := w.dir.Policy(w.Context(), w.system); err != nil || policy != (directory.Policy{MaxCredentials: 22, RegisteredIssuersOnly: true}) {
+			w.Errorf("the policy is %+v (%v)", policy, err)
 		}
 		prod, err := w.dir.Issuer(w.Context(), w.system, "prod")
 		w.ok(err)

@@ -17,7 +17,7 @@ type tenant struct {
 	caller directory.Caller
 	// subscription is the id of that of its groups, known when the tenant is there.
 	subscription string
-	limit        int             // of credentials per parent
+	allowed      directory.Policy
 	groups       map[string]bool // that are there, or will be, by folded name
 	holders      []*holder
 }
@@ -38,7 +38,7 @@ func (p *planner) defaultTenant(m *manifest.Manifest) error {
 }
 
 func (p *planner) tenant(there bool) *tenant {
-	return &tenant{planner: p, there: there, limit: credential.DefaultLimit, groups: map[string]bool{}}
+	return &tenant{planner: p, there: there, allowed: directory.Policy{MaxCredentials: credential.DefaultLimit}, groups: map[string]bool{}}
 }
 
 func (p *planner) furtherTenant(m *manifest.Tenant) error {
@@ -88,7 +88,7 @@ func (p *planner) furtherTenant(m *manifest.Tenant) error {
 
 // plan is for a tenant that is there. named says whether the file names it.
 func (t *tenant) plan(d directory.Tenant, n *manifest.Names, o *manifest.Objects, named bool) error {
-	t.caller, t.limit = directory.System(d.ID, reason), d.MaxCredentials
+	t.caller, t.allowed = directory.System(d.ID, reason), directory.Policy{MaxCredentials: d.MaxCredentials, RegisteredIssuersOnly: d.RegisteredIssuersOnly}
 	for _, m := range []struct{ field, want, is string }{
 		{"id", fold(n.ID), d.ID}, {"displayName", n.DisplayName, d.DisplayName}, {"domain", fold(n.Domain), d.Domain},
 	} {
@@ -125,16 +125,26 @@ func (t *tenant) objects(o *manifest.Objects) error {
 }
 
 func (t *tenant) policy(o *manifest.Objects) error {
-	if !o.Policy.Has("maxFederatedIdentityCredentials") {
-		return nil
+	want, edit := t.allowed, directory.PolicyEdit{}
+	if o.Policy.Has("maxFederatedIdentityCredentials") {
+		edit.MaxCredentials = &o.Policy.MaxCredentials
+		want.MaxCredentials = o.Policy.MaxCredentials
 	}
-	if o.Policy.MaxCredentials == t.limit {
+	if o.Policy.Has("registeredIssuersOnly") {
+		edit.RegisteredIssuersOnly = &o.Policy.RegisteredIssuersOnly
+		want.RegisteredIssuersOnly = o.Policy.RegisteredIssuersOnly
+	}
+	switch {
+	case edit == directory.PolicyEdit{}:
+		return nil
+	case want == t.allowed:
 		t.unchanged++
 		return nil
 	}
-	t.limit = o.Policy.MaxCredentials
+	t.allowed = want
 	t.change(directory.PolicyObject, "default", o.Policy.Place, func() error {
-		return t.Directory.SetPolicy(t, t.caller, directory.Policy{MaxCredentials: o.Policy.MaxCredentials})
+		_, err := t.Directory.SetPolicy(t, t.caller, edit)
+		return err
 	})
 	return nil
 }
