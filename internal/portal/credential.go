@@ -2,7 +2,6 @@ package portal
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -325,9 +324,4 @@ func errorOr(err, other error) error {
 // spec is the credential as the rules know it.
 func (t trustedCredential) spec() credential.Spec {
 	return credential.Spec{Name: t.Name, Issuer: t.Issuer, Subject: t.Subject, Description: t.Description, Audiences: []string{t.Audience}}
-}
-
-// sameName says whether two names of credentials cannot stand beside each other.
-func (h holder) sameName(a, b string) bool {
-	return a == b || h.isIdentity() && strings.EqualFold(a, b)
 }

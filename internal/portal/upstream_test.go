@@ -373,12 +373,14 @@ func TestProviderInTrouble(t *testing.T) {
 		trouble func(*fakeProvider)
 		status  int
 	}{
-		"it is down":            {at(document, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), 503},
-		"it fails":              {at(document, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "canary", 500) }), 503},
-		"it answers a page":     {at(document, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>canary")) }), 503},
-		"it answers endlessly":  {at(document, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, providerBody+1)) }), 503},
-		"it points elsewhere":   {at(document, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+document, 302) }), 503},
-		"it points to itself":   {at(document, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, document, 302) }), 503},
+		"it is down":           {at(document, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), 503},
+		"it fails":             {at(document, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "canary", 500) }), 503},
+		"it answers a page":    {at(document, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>canary")) }), 503},
+		"it answers endlessly": {at(document, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, providerBody+1)) }), 503},
+		"it points elsewhere": {at(document, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+document, http.StatusFound)
+		}), 503},
+		"it points to itself":   {at(document, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, document, http.StatusFound) }), 503},
 		"it is another":         {says(func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "/" }), 502},
 		"it signs with secrets": {says(func(d map[string]any) { d["id_token_signing_alg_values_supported"] = []string{"HS256", "none"} }), 502},
 		"its tokens come in the clear": {says(func(d map[string]any) {
