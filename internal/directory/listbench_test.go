@@ -160,6 +160,27 @@ func BenchmarkLists(b *testing.B) {
 				return len(page.Items), err
 			}, 0)
 		}
+		subjects := make([]string, rows)
+		for i := range subjects {
+			subjects[i] = fmt.Sprintf("system:serviceaccount:default:payments-service-%06d", 1000+i)
+		}
+		for name, ask := range map[string]struct {
+			caller   directory.Caller
+			subjects []string
+			page     directory.Page
+			least    int
+		}{
+			"all":      {admin, nil, directory.Page{Limit: rows, Count: true, Most: 1000}, rows},
+			"subjects": {admin, subjects, directory.Page{Limit: directory.MaxPage}, 40},
+			"none":     {admin, nil, directory.Page{Limit: rows, Search: "nothing", Count: true, Most: 1000}, 0},
+			"some":     {some, nil, directory.Page{Limit: rows, Count: true, Most: 1000}, 1},
+			"big":      {big, nil, directory.Page{Limit: rows, Count: true, Most: 1000}, rows},
+		} {
+			measure("trusting/"+name, func(ctx context.Context) (int, error) {
+				page, err := dir.TrustingCredentials(ctx, ask.caller, "https://issuer.example/", ask.subjects, ask.page)
+				return len(page.Items), err
+			}, ask.least)
+		}
 		for name, c := range map[string]directory.Caller{"administrator": admin, "owner": big} {
 			measure("counts/"+name, func(ctx context.Context) (int, error) {
 				n, err := dir.Counts(ctx, c)

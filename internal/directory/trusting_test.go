@@ -65,9 +65,11 @@ func TestTrustingCredentials(t *testing.T) {
 			{what: "all", caller: w.admin, want: "app/in-app Team/one/in-one Other/two/in-two mine/in-mine"},
 			{what: "subjects", caller: w.admin, subjects: []string{"s1", "s3", "s1"}, want: "Team/one/in-one mine/in-mine"},
 			{what: "a part of a subject", caller: w.admin, search: "A/B", want: "app/in-app"},
-			{what: "a part of a name", caller: w.admin, search: "N-O", want: "Team/one/in-one"},
+			{what: "a name", caller: w.admin, search: "in-one", want: ""},
 			{what: "nothing", caller: w.admin, search: "%", want: ""},
 			{what: "a reader of a group", caller: reader, want: "Team/one/in-one"},
+			{what: "a person who reads a group", caller: directory.Caller{Kind: directory.PortalCaller, TenantID: w.tenant.ID, Name: "ada", Roles: []directory.PortalRole{{Name: "Reader", Scope: group}}}, want: "Team/one/in-one"},
+			{what: "a person who reads all resources", caller: directory.Caller{Kind: directory.PortalCaller, TenantID: w.tenant.ID, Name: "ada", Roles: []directory.PortalRole{{Name: "Reader"}}}, want: "Team/one/in-one Other/two/in-two"},
 			{what: "an owner", caller: owner.Caller, want: "mine/in-mine"},
 			{what: "nobody", caller: w.client("nobody").Caller, want: ""},
 		} {

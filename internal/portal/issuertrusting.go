@@ -50,7 +50,7 @@ func (c *call) showTrusting(url string, p page) error {
 	}
 	p.template, p.title, p.wide = "trusting", "Federated credentials", true
 	return c.show(p, trustingView{
-		List: l, Search: "Search by part of a subject or name", Issuer: url, Credentials: trustingRows(fill(l, found)),
+		List: l, Search: "Search by part of a subject", Issuer: url, Credentials: trustingRows(fill(l, found)),
 		Total: counted(directory.Tally{N: found.Total, More: found.More}, "credential", "credentials"),
 	})
 }
