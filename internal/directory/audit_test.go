@@ -66,7 +66,7 @@ var recorded = map[string]struct {
 
 // reading are the other methods.
 var reading = []string{
-	"AllRoleAssignments", "Application", "Applications", "Cluster", "Clusters", "Counts", "Credential", "CredentialByID", "Credentials", "DeletedApplications", "DeletedServicePrincipals", "Events", "Grants", "GrantsOf", "Group", "Groups", "Identities", "Identity",
+	"AllRoleAssignments", "Application", "Applications", "Cluster", "Clusters", "Counts", "Credential", "CredentialByID", "CredentialCounts", "Credentials", "DeletedApplications", "DeletedServicePrincipals", "Events", "Grants", "GrantsOf", "Group", "Groups", "Identities", "Identity",
 	"Issuer", "Issuers", "MayChangeApplication", "MayWriteCredentials", "Namespaces", "Owners", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PrincipalOwners", "Rights", "RoleAssignment", "RoleAssignments", "ServiceAccounts", "ServicePrincipal", "ServicePrincipals", "Subscription", "Subscriptions", "Tenants", "TrustingCredentials",
 }
 

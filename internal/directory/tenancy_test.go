@@ -271,7 +271,7 @@ func (w *world) calls(p, own possessions) []call {
 // narrow are the methods that are asked for nothing by an id: what they answer
 // or change is the caller's tenant's, which TestTenancyOfLists asks of them.
 var narrow = []string{
-	"AllRoleAssignments", "Applications", "Counts", "CreateApplication", "CreateTenant", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "MakePortalLink", "OpenPortalSession", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PutIssuer", "RemoveIssuer",
+	"AllRoleAssignments", "Applications", "Counts", "CreateApplication", "CreateTenant", "CredentialCounts", "DeletedApplications", "DeletedServicePrincipals", "Events", "Issuer", "Issuers", "MakePortalLink", "OpenPortalSession", "Permit", "Policy", "PortalSessions", "PrincipalNames", "PutIssuer", "RemoveIssuer",
 	"Rights", "RoleAssignments", "ServicePrincipals", "SetPolicy", "Subscriptions", "Tenants", "TrustingCredentials",
 }
 
@@ -376,6 +376,9 @@ func TestTenancyOfLists(t *testing.T) {
 				if f.ID == b.credential.ID {
 					w.Errorf("trusting credentials: %+v", f)
 				}
+			}
+			if n, err := w.dir.CredentialCounts(w.ctx(), c, []string{b.client.app.ID}); err != nil || len(n) != 0 {
+				w.Errorf("credential counts: %v, %v", n, err)
 			}
 			counts, err := w.dir.Counts(w.ctx(), c)
 			w.ok(err)
