@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -55,14 +56,20 @@ func (c *call) do(route route) (err error) {
 		return errCrossOrigin
 	}
 
-	// 2. By whom.
+	// 2. For a page: a name of dots, which a link or redirect would leave out,
+	// leads to another one.
+	if p := c.r.URL.Path; path.Clean(p) != strings.TrimSuffix(p, "/") {
+		return errNoPage
+	}
+
+	// 3. By whom.
 	if !route.open {
 		if err := c.authenticate(); err != nil {
 			return err
 		}
 	}
 
-	// 3. What is asked for.
+	// 4. What is asked for.
 	if c.r.Method == http.MethodPost {
 		if err := c.readForm(); err != nil {
 			return err

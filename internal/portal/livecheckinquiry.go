@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 // inquiries bound what people in front of the portal can make the service ask
 // of others: an issuer is asked by one session at a time once, and by all of
 // them no more than a few times a second. The answer is kept for a moment, since
-// the form is looked at with every pause in typing. The zero value is ready.
+// the form is looked at with every pause in typing, and no longer: what issuers
+// say may be large. The zero value is ready.
 type inquiries struct {
 	mu       sync.Mutex
 	sessions map[string]*inquirer
@@ -38,7 +40,6 @@ const (
 	mostPerMinute   = 20   // of one session
 	mostPerSecond   = 5    // of all
 	mostInquirers   = 1000 // sessions that are remembered
-	mostAnswers     = 20   // of one session
 	inquiryPatience = 6 * time.Second
 )
 
@@ -79,9 +80,6 @@ func (q *inquiries) end(session, url string, a inquiry, keep bool) {
 	if !keep {
 		return
 	}
-	if len(s.answers) >= mostAnswers {
-		clear(s.answers)
-	}
 	s.answers[url] = a
 }
 
@@ -91,11 +89,9 @@ func (q *inquiries) begin(session string, now time.Time) bool {
 	if q.sessions == nil {
 		q.sessions = map[string]*inquirer{}
 	}
+	q.forget(now)
 	s, ok := q.sessions[session]
 	if !ok {
-		if len(q.sessions) >= mostInquirers {
-			q.forget(now)
-		}
 		if len(q.sessions) >= mostInquirers {
 			return false
 		}
@@ -111,9 +107,11 @@ func (q *inquiries) begin(session string, now time.Time) bool {
 	return true
 }
 
-// forget drops the sessions that have not asked for a minute.
+// forget drops the answers that nobody is given any more, and the sessions that
+// have not asked for a minute.
 func (q *inquiries) forget(now time.Time) {
 	for id, s := range q.sessions {
+		maps.DeleteFunc(s.answers, func(_ string, a inquiry) bool { return now.Sub(a.at) >= inquiryFresh })
 		if !s.busy && now.Sub(s.seen) > time.Minute {
 			delete(q.sessions, id)
 		}

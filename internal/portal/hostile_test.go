@@ -1,0 +1,46 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/entente-id/entente/internal/issuer"
+)
+
+// A name of dots in a path must not make a redirect or a link lead elsewhere.
+func TestNamesOfDotsAreNoPages(t *testing.T) {
+	w := newWorld(t)
+	admin := w.signIn(w.admin)
+	for _, path := range []string{
+		"/portal/clusters/%2e%2e/%2e%2e/%2e%2e/check", "/portal/issuers/%2E%2E/check", "/portal/issuers/%2e/check", "/portal/applications/..%2f..%2f..%2fv1.0/secrets", "/portal/issuers/x%2F%2Fevil.example/check",
+	} {
+		if a := admin.get(path); a.status != http.StatusNotFound || a.header.Get("Location") != "" {
+			t.Errorf("%s: %d, leads to %q", path, a.status, a.header.Get("Location"))
+		}
+	}
+	if a := admin.get("/portal/"); a.status != http.StatusOK {
+		t.Errorf("the first page with a slash: %d", a.status)
+	}
+}
+
+// What issuers said, which may be much, is kept no longer than it is told.
+func TestAnswersOfIssuersAreForgotten(t *testing.T) {
+	var q inquiries
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	for i := range 5000 {
+		now = now.Add(time.Second / mostPerSecond)
+		if session := fmt.Sprint(i % 900); q.begin(session, now) {
+			q.end(session, fmt.Sprintf("https://%d.example", i), inquiry{report: issuer.Report{DocumentIssuer: strings.Repeat("x", 1000)}, at: now}, true)
+		}
+	}
+	kept := 0
+	for _, s := range q.sessions {
+		kept += len(s.answers)
+	}
+	if most := mostPerSecond * int(inquiryFresh/time.Second); kept > most {
+		t.Errorf("%d answers are kept, want at most %d", kept, most)
+	}
+}
