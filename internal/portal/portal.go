@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/entente-id/entente/internal/directory"
@@ -91,8 +92,26 @@ func New(c Config) *Surface {
 	for _, r := range routes() {
 		s.mux.HandleFunc(r.pattern, s.serve(r))
 	}
-	s.mux.HandleFunc(Path+"/", s.serve(route{handle: func(*call) error { return errNoPage }}))
+	for _, elsewhere := range []string{Path, Path + "/"} {
+		s.mux.HandleFunc(elsewhere, s.serve(route{pattern: elsewhere, handle: (*call).nowhere}))
+	}
 	return s
+}
+
+// Route is an operation. Open ones ask for no session.
+type Route struct {
+	Method, Pattern string // the pattern's wildcards are http.ServeMux's
+	Open            bool
+}
+
+// Routes lists all operations; the surface dispatches from the same list.
+func (s *Surface) Routes() []Route {
+	all := []Route{{http.MethodGet, assetsPath + "/{hash}/{name}", true}}
+	for _, r := range routes() {
+		method, pattern, _ := strings.Cut(r.pattern, " ")
+		all = append(all, Route{method, pattern, r.open})
+	}
+	return all
 }
 
 // route is a page, or what a page's form is sent to.
@@ -120,6 +139,23 @@ func routes() []route {
 func (s *Surface) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	s.mux.ServeHTTP(w, r)
+}
+
+// nowhere is what no route is for.
+func (c *call) nowhere() error {
+	var allow []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		r := *c.r
+		r.Method = method
+		if _, pattern := c.mux.Handler(&r); strings.Contains(pattern, " ") {
+			allow = append(allow, method)
+		}
+	}
+	if len(allow) == 0 {
+		return errNoPage
+	}
+	c.w.Header().Set("Allow", strings.Join(allow, ", "))
+	return errNoMethod
 }
 
 // protect sets what holds for every answer: nothing from elsewhere, nothing

@@ -19,6 +19,7 @@ func (p *problem) Error() string { return p.title }
 
 var (
 	errNoPage      = &problem{status: http.StatusNotFound, title: "There is no such page", text: "The address may be mistyped, or what it showed was deleted."}
+	errNoMethod    = &problem{status: http.StatusMethodNotAllowed, title: "This page takes no such request", text: "Open it, or send the form that is on it."}
 	errCrossOrigin = &problem{status: http.StatusForbidden, title: "This did not come from the portal", text: "Another site tried to send this form in your name. Nothing was changed."}
 )
 

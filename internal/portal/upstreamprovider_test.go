@@ -42,6 +42,7 @@ type fakeProvider struct {
 
 	mu     sync.Mutex
 	now    time.Time
+	back   string                 // the redirect URI that is registered
 	asked  map[string]int         // requests by path
 	grants map[string]grantedCode // by code
 	public bool                   // no secret is wanted
@@ -64,7 +65,7 @@ func newFakeProvider(t *testing.T) *fakeProvider {
 		t.Fatal(err)
 	}
 	p := &fakeProvider{
-		t: t, key: key, alg: jose.ES256, now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), asked: map[string]int{}, grants: map[string]grantedCode{},
+		t: t, key: key, alg: jose.ES256, back: testRedirect, now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), asked: map[string]int{}, grants: map[string]grantedCode{},
 		discovery: func(map[string]any) {}, claims: func(map[string]any) {}, answer: func(string, http.ResponseWriter, *http.Request) bool { return false },
 	}
 	p.sign = func(payload []byte) string { return signAs(t, p.key, p.alg, payload) }
@@ -140,7 +141,7 @@ func (p *fakeProvider) authorize(to string) url.Values {
 		p.t.Fatal(err)
 	}
 	q := u.Query()
-	if u.Path != "/authorize" || q.Get("response_type") != "code" || q.Get("client_id") != testClient || q.Get("redirect_uri") != testRedirect || q.Get("code_challenge_method") != "S256" {
+	if u.Path != "/authorize" || q.Get("response_type") != "code" || q.Get("client_id") != testClient || q.Get("redirect_uri") != p.back || q.Get("code_challenge_method") != "S256" {
 		p.t.Fatalf("sent to %s", to)
 	}
 	p.mu.Lock()
@@ -172,7 +173,7 @@ func (p *fakeProvider) token(w http.ResponseWriter, r *http.Request) {
 	code := r.PostForm.Get("code")
 	grant, ok := p.grants[code]
 	challenge := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
-	if !ok || grant.used || r.PostForm.Get("grant_type") != "authorization_code" || r.PostForm.Get("redirect_uri") != testRedirect ||
+	if !ok || grant.used || r.PostForm.Get("grant_type") != "authorization_code" || r.PostForm.Get("redirect_uri") != p.back ||
 		grant.query.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) {
 		refuse("invalid_grant")
 		return
@@ -214,6 +215,13 @@ func signAs(t *testing.T, key any, alg jose.SignatureAlgorithm, payload []byte) 
 	return text
 }
 
+// config names p, and who gets which roles.
+func (p *fakeProvider) config(roles ...ClaimRole) Provider {
+	roots := x509.NewCertPool()
+	roots.AddCert(p.Certificate())
+	return Provider{Issuer: p.URL, ClientID: testClient, ClientSecret: testSecret, RootCAs: roots, Roles: roles}
+}
+
 // upstream is this service's side of p.
 func (p *fakeProvider) upstream(change ...func(*Provider)) *upstream {
 	p.t.Helper()
@@ -221,9 +229,7 @@ func (p *fakeProvider) upstream(change ...func(*Provider)) *upstream {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(p.Certificate())
-	config := Provider{Issuer: p.URL, ClientID: testClient, ClientSecret: testSecret, RootCAs: roots, Roles: []ClaimRole{{"groups", "platform", directory.PortalRole{Name: "Owner"}}}}
+	config := p.config(ClaimRole{"groups", "platform", directory.PortalRole{Name: "Owner"}})
 	for _, f := range change {
 		f(&config)
 	}
