@@ -58,12 +58,13 @@ func TestMatrix(t *testing.T) {
 		t.Run("arm", func(t *testing.T) { m.run(t, m.armRequests(t)) })
 		t.Run("graph", func(t *testing.T) { m.run(t, m.graphRequests(t)) })
 		t.Run("open", m.runOpen)
+		t.Run("portal", m.runPortal)
 	})
 }
 
 // TestEverySurfaceIsInTheMatrix finds the surfaces by their route tables.
 func TestEverySurfaceIsInTheMatrix(t *testing.T) {
-	known := []string{"arm", "graph", "hosted", "token"}
+	known := []string{"arm", "graph", "hosted", "portal", "token"}
 	service := reflect.TypeFor[Service]()
 	for i := range service.NumField() {
 		field := service.Field(i)
