@@ -24,7 +24,7 @@ type snippet struct {
 // pasting a text does what it shows and nothing else.
 func (h holder) snippets(s credential.Spec) []snippet {
 	out := []snippet{
-		{ID: "az", Title: "Azure CLI", Text: h.azText(s), Note: "Makes the same credential, here or in Azure, in a shell where az is signed in."},
+		{ID: "az", Title: "Azure CLI", Text: h.azText(s), Note: "Makes the same credential, here or in Azure, in bash or zsh where az is signed in."},
 		{ID: "entente", Title: "entente", Text: h.ententeText(s), Note: "The same with this project's command line, which checks it first."},
 		{ID: "yaml", Title: "Manifest", Text: h.yamlText(s), Note: "For entente plan and entente apply, or a file that the service starts with."},
 		{ID: "terraform", Title: "Terraform", Text: h.terraformText(s), Note: h.terraformNote()},
@@ -45,11 +45,12 @@ func shell(words ...string) *command {
 	return &command{[]string{strings.Join(words, " ")}}
 }
 
-// flag adds a flag with its value; one that begins with a dash would be taken
-// for another flag where it stood by itself.
+// flag adds a flag with its value. One that begins with a dash would be taken
+// for another flag where it stood by itself, and of one that has =@ az would read
+// a file.
 func (k *command) flag(name, value string) *command {
 	separator := " "
-	if strings.HasPrefix(value, "-") || value == "" {
+	if _, behind, _ := strings.Cut(value, "="); strings.HasPrefix(value, "-") || value == "" || strings.HasPrefix(behind, "@") {
 		separator = "="
 	}
 	k.lines = append(k.lines, name+separator+shellWord(value))
@@ -62,27 +63,31 @@ var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,-][A-Za-z0-9_./:@%+,=-]*$
 
 // shellWord is s as one word of a shell. What cannot be seen is written as an
 // escape: a control character could end the terminal's bracketed paste, and what
-// follows it would run.
+// follows it would run. So is what ends a quotation in some shell or other, which
+// then gets another word and runs nothing: bash and zsh know these escapes, but
+// dash ends a quotation at \', fish goes on behind it, and PowerShell takes all of
+// the curved marks for quotes.
 func shellWord(s string) string {
 	switch {
 	case plainWord.MatchString(s):
 		return s
-	case strings.ContainsFunc(s, unseen):
-		return "$'" + escapeHidden(strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s)) + "'"
+	case strings.ContainsAny(s, `\`+quotes) || strings.ContainsFunc(s, unseen):
+		return "$'" + strings.NewReplacer("'", `\x27`, "‘", `\u2018`, "’", `\u2019`, "‚", `\u201A`, "‛", `\u201B`).Replace(escapeHidden(strings.ReplaceAll(s, `\`, `\x5c`))) + "'"
 	}
-	return quoted(s)
+	return "'" + s + "'"
 }
 
-// quoted is s between single quotes.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// quotes are the characters that some shell takes for a single quote.
+const quotes = "'‘’‚‛"
 
-// escapeJSON writes what cannot be seen in a JSON text as an escape (RFC 8259
-// section 7); its own line breaks stay.
+// escapeJSON writes what cannot be seen in a JSON text, and quotes, as an escape
+// (RFC 8259 section 7), so that it can stand between single quotes; its own line
+// breaks stay.
 func escapeJSON(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
-		case r == '\n' || !unseen(r):
+		case r == '\n' || !unseen(r) && !strings.ContainsRune(quotes, r):
 			b.WriteRune(r)
 		default:
 			for _, u := range utf16.Encode([]rune{r}) {
@@ -120,6 +125,10 @@ func escapeHidden(s string) string {
 
 func (h holder) azText(s credential.Spec) string {
 	if h.isIdentity() {
+		// It has no way to say that such a value is meant as it stands.
+		if strings.HasPrefix(s.Subject, "@") || strings.HasPrefix(s.Audiences[0], "@") {
+			return "# az takes a value that begins with @ for the name of a file, and would send what is in it.\n# Use another of these texts."
+		}
 		return shell("az", "identity", "federated-credential", "create").flag("--name", s.Name).flag("--identity-name", h.DisplayName).flag("--resource-group", h.identity.Group).
 			flag("--subscription", h.identity.SubscriptionID).flag("--issuer", s.Issuer).flag("--subject", s.Subject).flag("--audiences", s.Audiences[0]).String()
 	}
@@ -137,11 +146,7 @@ func (h holder) azText(s credential.Spec) string {
 	if err := e.Encode(parameters); err != nil {
 		panic(err) // strings always encode
 	}
-	text := strings.TrimSpace(b.String())
-	if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unseen(r) }) {
-		text = escapeJSON(text)
-	}
-	return shell("az", "ad", "app", "federated-credential", "create").flag("--id", h.ClientID).String() + " \\\n  --parameters " + quoted(text)
+	return shell("az", "ad", "app", "federated-credential", "create").flag("--id", h.ClientID).String() + " \\\n  --parameters '" + strings.ReplaceAll(escapeJSON(strings.TrimSpace(b.String())), "=@", `=\u0040`) + "'"
 }
 
 func (h holder) ententeText(s credential.Spec) string {

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // What people could choose to break out of a quotation, or to make something run.
 var hostileTexts = []string{
 	"plain", "a b", "it's", `say "hi"`, "$(touch /tmp/x)", "`id`", "${path.root}", "%{ if true }", "$${x}", "a\\b", `\`, "-x", "--help", "# no comment", "!!", "~root", "a;b&c|d>e", "*", "[a]",
-	"{b,c}", "yes", "null", "1e3", ": ", "- a", "a\u202eb", "\u200b", "é 日本 😀", "@file", "=x", "'\\''", "%PATH%", "&lt;",
+	"‘; touch x; ’", "\\'; touch x; #", "'; touch x; '", "'\u200b\\'; touch x; #", "{b,c}", "yes", "null", "1e3", ": ", "- a", "a\u202eb", "\u200b", "é 日本 😀", "@file", "a=@file", "=x", "'\\''", "%PATH%", "&lt;",
 }
 
 func snippetHolders() []holder {
@@ -82,7 +83,9 @@ func TestShellSnippets(t *testing.T) {
 	for _, h := range snippetHolders() {
 		for _, s := range snippetSpecs() {
 			az := words(t, h.snippet(s, "az"))
-			if h.isIdentity() {
+			if h.isIdentity() && strings.HasPrefix(s.Subject, "@") {
+				check("a value that az would read from a file", strings.Join(az, " "), "")
+			} else if h.isIdentity() {
 				check("name", flagOf(t, az, "--name"), s.Name)
 				check("issuer", flagOf(t, az, "--issuer"), s.Issuer)
 				check("subject", flagOf(t, az, "--subject"), s.Subject)
@@ -125,6 +128,47 @@ func TestShellSnippets(t *testing.T) {
 			for _, text := range []string{h.snippet(s, "az"), h.snippet(s, "entente"), h.snippet(s, "terraform")} {
 				if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && unseen(r) }); i >= 0 {
 					t.Errorf("%q has something that nobody sees", text)
+				}
+			}
+		}
+	}
+}
+
+// az takes the value of a word that begins with @, or has it behind its first =,
+// from a file (_expand_file_prefixed_files in azure/cli/core/commands/__init__.py).
+func TestAzSnippetReadsNoFile(t *testing.T) {
+	for _, h := range snippetHolders() {
+		for _, s := range snippetSpecs() {
+			for _, word := range words(t, h.snippet(s, "az")) {
+				if _, behind, _ := strings.Cut(word, "="); strings.HasPrefix(word, "@") || strings.HasPrefix(behind, "@") {
+					t.Errorf("az would read a file for %q", word)
+				}
+			}
+		}
+	}
+}
+
+// Somebody who pastes a text into another shell than bash gets other words, and
+// nothing of them runs.
+func TestSnippetsEndNoQuotation(t *testing.T) {
+	dash, err := exec.LookPath("dash")
+	for _, h := range snippetHolders() {
+		for _, s := range snippetSpecs() {
+			for _, id := range []string{"az", "entente"} {
+				text := h.snippet(s, id)
+				if strings.ContainsAny(text, "‘’‚‛") || strings.Contains(text, `\'`) || strings.Contains(text, "''") || strings.Count(text, "'")%2 != 0 {
+					t.Errorf("a quotation of some shell ends early: %s", text)
+				}
+				if err != nil {
+					continue
+				}
+				c := exec.CommandContext(t.Context(), dash, "-c", "az() { :; }\nentente() { :; }\n"+text)
+				c.Dir = t.TempDir()
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("dash: %v: %s\n%s", err, out, text)
+				}
+				if left, err := os.ReadDir(c.Dir); err != nil || len(left) > 0 {
+					t.Errorf("dash ran a part of it (%v): %s", err, text)
 				}
 			}
 		}
