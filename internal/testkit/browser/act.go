@@ -27,6 +27,12 @@ func (b *Browser) ClickOn(role, name string) {
 	b.click(b.find("click on the "+role, []string{role}, name))
 }
 
+// ClickFirst clicks on the first of several that have one name, and do the same.
+func (b *Browser) ClickFirst(name string) {
+	b.t.Helper()
+	b.click(b.first("click on", clickable, name))
+}
+
 // click waits until the pointer reaches the element and presses it.
 func (b *Browser) click(e element) {
 	b.t.Helper()

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/entente-id/entente/internal/testkit"
@@ -76,7 +77,9 @@ func (b *Browser) Violations() []Violation {
 		b.fatal("load axe-core: %v", err)
 	}
 	var found []Violation
-	b.Eval(`axe.run(document, {
+	patient := *b
+	patient.Patience = max(b.Patience, time.Minute)
+	patient.Eval(`axe.run(document, {
 		runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]},
 		resultTypes: ["violations"],
 	}).then(r => r.violations)`, &found)

@@ -116,6 +116,8 @@ func site(t *testing.T) browser.Site {
 
 func TestPerson(t *testing.T) {
 	b := browser.Open(t, site(t))
+	b.Go("/twins")
+	b.ClickFirst("Save")
 	b.Go("/")
 	b.See("Cats and dogs")
 	b.NotSee("nobody sees this")

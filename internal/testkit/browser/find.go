@@ -145,6 +145,17 @@ var mark = regexp.MustCompile(` ?(\*|\([0-9]+\))$`)
 // find waits for the one element of some roles with a name.
 func (b *Browser) find(what string, roles []string, name string) element {
 	b.t.Helper()
+	return b.look(what, roles, name, false)
+}
+
+// first waits for elements of some roles with a name, and is the first of them.
+func (b *Browser) first(what string, roles []string, name string) element {
+	b.t.Helper()
+	return b.look(what, roles, name, true)
+}
+
+func (b *Browser) look(what string, roles []string, name string, any bool) element {
+	b.t.Helper()
 	name = plain(name)
 	var found element
 	why, ok := b.poll(func(ctx context.Context) (bool, string) {
@@ -163,10 +174,10 @@ func (b *Browser) find(what string, roles []string, name string) element {
 				others = append(others, e)
 			}
 		}
-		switch len(matches) {
-		case 0:
+		switch {
+		case len(matches) == 0:
 			return false, fmt.Sprintf("there is none, but %v", others)
-		case 1:
+		case len(matches) == 1 || any:
 			found = matches[0]
 			return true, ""
 		}
