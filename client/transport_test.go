@@ -237,7 +237,9 @@ func TestStatusesThatMeanNothing(t *testing.T) {
 		{
 			name:  "accepted, where nothing is begun",
 			steps: []step{{request: "PUT /providers/Entente.Federation/policies/default?api-version=2026-11-01", body: `{"properties":{"maxFederatedIdentityCredentials":1}}`, status: 202}},
-			call:  func(ctx context.Context, c *Client) (any, error) { return c.PutPolicy(ctx, Policy{MaxFederatedIdentityCredentials: 1}) },
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return c.PutPolicy(ctx, Policy{MaxFederatedIdentityCredentials: 1})
+			},
 			fails: "202: the server answered with a status that has no meaning here",
 		},
 		{
