@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"errors"
 	"net/url"
 	"strconv"
 	"time"
@@ -258,13 +257,4 @@ func (c *call) deleteApplication() error {
 		return err
 	}
 	return c.redirect(done(applicationsPath, "deleted"))
-}
-
-func isNotFound(err error) bool { return isKind(err, directory.NotFound) }
-
-func isForbidden(err error) bool { return isKind(err, directory.Forbidden) }
-
-func isKind(err error, kind directory.Kind) bool {
-	e, ok := errors.AsType[*directory.Error](err)
-	return ok && e.Kind == kind
 }

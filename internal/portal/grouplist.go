@@ -87,8 +87,7 @@ func (c *call) createGroup() error {
 	case err == nil:
 		v.Errors, v.Name.Error = []string{"Nothing was made. See the marked field."}, "The subscription has a resource group "+there.Name+" already."
 		return c.showNewGroup(http.StatusConflict, v)
-	case isKind(err, directory.NotFound), isForbidden(err):
-	default:
+	case !isNotFound(err) && !isForbidden(err):
 		return err
 	}
 	g, _, err := c.Directory.PutGroup(c, c.caller, g)

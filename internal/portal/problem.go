@@ -89,3 +89,12 @@ func explainDomain(e *directory.Error) *problem {
 	}
 	return p
 }
+
+func isNotFound(err error) bool { return isKind(err, directory.NotFound) }
+
+func isForbidden(err error) bool { return isKind(err, directory.Forbidden) }
+
+func isKind(err error, kind directory.Kind) bool {
+	e, ok := errors.AsType[*directory.Error](err)
+	return ok && e.Kind == kind
+}

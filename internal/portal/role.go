@@ -189,7 +189,7 @@ func (c *call) findPrincipal(name string) (p directory.ServicePrincipal, text st
 	if directory.IsID(name) {
 		for _, ref := range []directory.Ref{{ID: name}, {AppID: name}} {
 			p, err = c.Directory.ServicePrincipal(c, c.caller, ref)
-			if e, ok := errors.AsType[*directory.Error](err); !ok || e.Kind != directory.NotFound {
+			if !isNotFound(err) {
 				return p, "", err
 			}
 		}

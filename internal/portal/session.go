@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -125,7 +124,7 @@ func (c *call) useLink() error {
 }
 
 func linkError(err error) error {
-	if e, ok := errors.AsType[*directory.Error](err); ok && (e.Kind == directory.NotFound || e.Kind == directory.Unauthenticated) {
+	if isNotFound(err) || isKind(err, directory.Unauthenticated) {
 		return errNoLink
 	}
 	return err
