@@ -44,3 +44,24 @@ func TestAnswersOfIssuersAreForgotten(t *testing.T) {
 		t.Errorf("%d answers are kept, want at most %d", kept, most)
 	}
 }
+
+// Slow issuers, asked by many sessions, take no more than a part of what
+// exchanges need to ask others.
+func TestFewIssuersAreAskedAtOnce(t *testing.T) {
+	var q inquiries
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	under := []string{}
+	for i := range 100 {
+		now = now.Add(time.Second)
+		if session := fmt.Sprint(i); q.begin(session, now) {
+			under = append(under, session)
+		}
+	}
+	if len(under) != mostAtOnce {
+		t.Fatalf("%d questions at once, want %d", len(under), mostAtOnce)
+	}
+	q.end(under[0], "https://issuer.example", inquiry{at: now}, true)
+	if !q.begin("another", now) {
+		t.Error("no question is taken after one has ended")
+	}
+}

@@ -18,6 +18,7 @@ type inquiries struct {
 	mu       sync.Mutex
 	sessions map[string]*inquirer
 	asked    []time.Time // by anybody, in the last second
+	busy     int         // questions under way
 }
 
 type inquirer struct {
@@ -39,6 +40,7 @@ const (
 	inquiryFresh    = 30 * time.Second
 	mostPerMinute   = 20   // of one session
 	mostPerSecond   = 5    // of all
+	mostAtOnce      = 4    // of all; the exchanges of a tenant have a share of their own that is larger
 	mostInquirers   = 1000 // sessions that are remembered
 	inquiryPatience = 6 * time.Second
 )
@@ -77,6 +79,7 @@ func (q *inquiries) end(session, url string, a inquiry, keep bool) {
 	defer q.mu.Unlock()
 	s := q.sessions[session]
 	s.busy = false
+	q.busy--
 	if !keep {
 		return
 	}
@@ -100,9 +103,10 @@ func (q *inquiries) begin(session string, now time.Time) bool {
 	}
 	s.seen = now
 	s.asked, q.asked = since(s.asked, now.Add(-time.Minute)), since(q.asked, now.Add(-time.Second))
-	if s.busy || len(s.asked) >= mostPerMinute || len(q.asked) >= mostPerSecond {
+	if s.busy || len(s.asked) >= mostPerMinute || len(q.asked) >= mostPerSecond || q.busy >= mostAtOnce {
 		return false
 	}
+	q.busy++
 	s.busy, s.asked, q.asked = true, append(s.asked, now), append(q.asked, now)
 	return true
 }
