@@ -100,7 +100,7 @@ func (v *Verifier) current(ctx context.Context, src Source) (*entry, *keySet, er
 	if keys.fresh(now) || down && keys.usable(now) {
 		return e, keys, nil
 	}
-	renewed, err := v.renew(ctx, e)
+	renewed, err := v.renew(ctx, e, keys)
 	if err != nil && keys.usable(now) {
 		return e, keys, nil
 	}
@@ -120,13 +120,17 @@ func (e *entry) upload(src Source) (*keySet, error) {
 }
 
 // renew asks the issuer for its keys, together with everybody else who wants
-// them now. It is an error to want them too soon after the last time.
-func (v *Verifier) renew(ctx context.Context, e *entry) (*keySet, error) {
+// others than those that they have seen. It is an error to want them too soon
+// after the last time, but not for those who saw what was there before it.
+func (v *Verifier) renew(ctx context.Context, e *entry, seen *keySet) (*keySet, error) {
 	e.mu.Lock()
 	f := e.running
 	if f == nil {
 		if pause := v.pause(e); pause > 0 {
 			defer e.mu.Unlock()
+			if e.last.err == nil && e.good != seen {
+				return e.good, nil
+			}
 			return nil, e.last.tooSoon(pause)
 		}
 		f = v.start(e)

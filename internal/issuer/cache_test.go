@@ -99,6 +99,27 @@ func TestUnknownKeyOfAnUnknownIssuerIsOneFetch(t *testing.T) {
 	}
 }
 
+func TestWhoSawOlderKeysGetsThoseThatCameInBetween(t *testing.T) {
+	k1, k2 := newSigner(t, "k1", "RS256"), newSigner(t, "k2", "RS256")
+	f := newFakeIssuer(t, k1)
+	v, clock := newVerifier(t, Config{})
+	e, seen, err := v.current(t.Context(), f.source())
+	wantKind(t, err, "")
+
+	clock.advance(10 * time.Minute)
+	f.publish(k1, k2)
+	_, err = verify(v, t.Context(), f.source(), k2.sign(t, claims(f.url), nil))
+	wantKind(t, err, "")
+	if keys, err := v.renew(t.Context(), e, seen); err != nil || keys == seen {
+		t.Errorf("%v, the same keys: %v", err, keys == seen)
+	}
+	_, err = v.renew(t.Context(), e, e.good)
+	wantKind(t, err, InDoubt) // who saw those has to wait
+	if n := f.fetches(); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
 func TestRotation(t *testing.T) {
 	k1, k2, k3 := newSigner(t, "k1", "RS256"), newSigner(t, "k2", "RS256"), newSigner(t, "k3", "RS256")
 	f := newFakeIssuer(t, k1)

@@ -155,7 +155,7 @@ func (v *Verifier) verify(ctx context.Context, src Source, token parts, p Peeked
 	}
 
 	// 4. Newer keys, if it is not too soon to ask.
-	if keys, err = v.renew(ctx, e); err != nil {
+	if keys, err = v.renew(ctx, e, keys); err != nil {
 		return err
 	}
 	err = keys.judge(token, p)
