@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/issuer"
 )
 
@@ -64,4 +65,39 @@ func TestFewIssuersAreAskedAtOnce(t *testing.T) {
 	if !q.begin("another", now) {
 		t.Error("no question is taken after one has ended")
 	}
+}
+
+// Where registered issuers only are taken, nobody makes the service ask others.
+func TestUnregisteredIssuersAreNotAsked(t *testing.T) {
+	both(t, func(t *testing.T, w *world, h held) {
+		on := true
+		_, err := w.dir.SetPolicy(t.Context(), w.admin, directory.PolicyEdit{RegisteredIssuersOnly: &on})
+		w.must(err)
+		p := w.signIn(w.admin)
+		form := kubernetesForm("cluster-issuer", w.issuer.URL(), "ask", "yes")
+		if a := p.live(h, form...); !strings.Contains(a.text(), "takes registered issuers only") || strings.Contains(a.text(), "answers") {
+			t.Errorf("an issuer that nobody registered: %s", a.text())
+		}
+		_, _, err = w.dir.PutIssuer(t.Context(), w.admin, directory.Issuer{Name: "local", URL: w.issuer.URL(), KeySource: directory.DiscoveredKeys})
+		w.must(err)
+		if a := p.live(h, form...); !strings.Contains(a.text(), "The issuer answers") {
+			t.Errorf("a registered issuer: %s", a.text())
+		}
+	})
+}
+
+// One host may have the issuers of many clusters.
+func TestIssuerIsFoundAmongManyOfItsHost(t *testing.T) {
+	both(t, func(t *testing.T, w *world, h held) {
+		for i := range mostChoices + 5 {
+			w.addCluster(fmt.Sprintf("c%02d", i), fmt.Sprintf("https://oidc.example/%02d/", i))
+		}
+		p := w.signIn(w.admin)
+		for _, i := range []int{0, mostChoices + 4} {
+			name := fmt.Sprintf("c%02d", i)
+			if a := p.live(h, kubernetesForm("cluster-issuer", fmt.Sprintf("https://oidc.example/%02d/", i))...); !strings.Contains(a.text(), "the registered cluster "+name) {
+				t.Errorf("%s: %s", name, a.text())
+			}
+		}
+	})
 }

@@ -61,9 +61,11 @@ type exam struct {
 
 	siblings []directory.Credential // the holder's others
 	quota    quota
-	clusters []directory.Cluster // that can be chosen
-	likely   []directory.Cluster // whose issuer has the same host
-	issuers  []directory.Issuer  // that have the same host, as far as the caller may see them
+	// registeredOnly says that the tenant takes registered issuers only.
+	registeredOnly bool
+	clusters       []directory.Cluster // that can be chosen
+	likely         []directory.Cluster // whose issuer has the same host
+	issuers        []directory.Issuer  // that have the same host, as far as the caller may see them
 
 	chosen     *directory.Cluster // the one of the form
 	namespaces []string           // of the chosen one, to choose from
@@ -117,7 +119,7 @@ func (x *exam) readSiblings() error {
 	}
 	x.siblings = slices.DeleteFunc(all.Items, func(s directory.Credential) bool { return s.ID == x.editing })
 	t, err := x.Directory.LookupTenant(x, x.caller.TenantID)
-	x.quota = quota{all.Total, t.MaxCredentials}
+	x.quota, x.registeredOnly = quota{all.Total, t.MaxCredentials}, t.RegisteredIssuersOnly
 	return err
 }
 
@@ -151,21 +153,29 @@ func clusterValue(ref directory.ClusterRef) string {
 	return ref.SubscriptionID + "/" + ref.Group + "/" + ref.Name
 }
 
-// readIssuers reads the registered issuers and clusters that have the issuer's host.
-func (x *exam) readIssuers() (err error) {
+// readIssuers reads the registered issuers and clusters that have the issuer's
+// host: first the issuer itself, since a host can have more of them than are read.
+func (x *exam) readIssuers() error {
 	host := hostOf(x.issuer())
 	if host == "" {
 		return nil
 	}
-	if x.likely, err = x.clustersLike(host, mostChoices); err != nil {
-		return err
+	for _, search := range []string{x.issuer(), host} {
+		clusters, err := x.clustersLike(search, mostChoices)
+		if err != nil {
+			return err
+		}
+		x.likely = append(x.likely, clusters...)
+		if !x.rights.Can("Entente.Federation/issuers/read", "/") {
+			continue
+		}
+		found, err := x.Directory.Issuers(x, x.caller, directory.Page{Limit: mostChoices, Search: search})
+		if err != nil {
+			return err
+		}
+		x.issuers = append(x.issuers, found.Items...)
 	}
-	if !x.rights.Can("Entente.Federation/issuers/read", "/") {
-		return nil
-	}
-	found, err := x.Directory.Issuers(x, x.caller, directory.Page{Limit: mostChoices, Search: host})
-	x.issuers = found.Items
-	return err
+	return nil
 }
 
 // hostOf is the host of a URL that may be wrong in other ways.

@@ -56,6 +56,10 @@ func (x *exam) checkIssuer() error {
 		x.note(field, finding{Level: good, Text: "The issuer's keys are kept here, and it is not asked for them."})
 		return nil
 	}
+	if x.registeredOnly && cluster == nil && (x.chosen == nil || x.chosen.Issuer.URL != url) && (registered == nil || registered.Implicit) {
+		x.note(field, finding{Level: warn, Text: "This tenant takes registered issuers only, and you see none that has this URL. It is not asked for its keys.", To: x.issuersPage()})
+		return nil
+	}
 	return x.askIssuer(field, url, registered)
 }
 
