@@ -168,13 +168,23 @@ func (v *Verifier) verify(ctx context.Context, src Source, token parts, p Peeked
 
 // allows says whether tokens of the issuer may be signed with alg.
 func (s Source) allows(alg string) bool {
-	if _, known := algorithms[alg]; !known {
-		return false
-	}
+	_, known := algorithms[alg]
+	return known && slices.Contains(s.Accepts(), alg)
+}
+
+// Accepts are the algorithms that tokens of the issuer may be signed with.
+func (s Source) Accepts() []string {
 	if len(s.Algorithms) == 0 {
-		return alg == DefaultAlgorithm
+		return []string{DefaultAlgorithm}
 	}
-	return slices.Contains(s.Algorithms, alg)
+	return s.Algorithms
+}
+
+// Usable are those of some keys that fit an algorithm of Accepts.
+func (s Source) Usable(keys []Key) []Key {
+	return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool {
+		return !slices.ContainsFunc(s.Accepts(), func(alg string) bool { return k.fits(alg) == nil })
+	})
 }
 
 // judge says whether one of the keys signed the token.

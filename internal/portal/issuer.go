@@ -9,7 +9,6 @@ import (
 
 	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/exchange"
-	"github.com/entente-id/entente/internal/issuer"
 )
 
 var issuerPages = []route{
@@ -108,7 +107,7 @@ func sourceInWords(s directory.KeySource) string {
 
 // algorithmsOf are the algorithms that are accepted of an issuer.
 func algorithmsOf(i directory.Issuer) string {
-	return cmp.Or(strings.Join(i.Algorithms, ", "), issuer.DefaultAlgorithm)
+	return strings.Join(exchange.Source(i).Accepts(), ", ")
 }
 
 type issuerView struct {

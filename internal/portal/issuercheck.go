@@ -145,21 +145,8 @@ func judgeCheck(src issuer.Source, a inquiry) *checkView {
 
 // judgeKeys says whether keys fit the algorithms that are accepted of their issuer.
 func (v *checkView) judgeKeys(src issuer.Source, r issuer.Report) {
-	accepted := src.Algorithms
-	if len(accepted) == 0 {
-		accepted = []string{issuer.DefaultAlgorithm}
-	}
-	fitting := 0
-	for _, k := range r.Keys {
-		if slices.ContainsFunc(accepted, func(alg string) bool { return keyFits(k, alg) }) {
-			fitting++
-		}
-	}
-	list := strings.Join(accepted, ", ")
-	f := finding{Level: good, Text: fmt.Sprintf("It publishes %d keys that can be used.", fitting)}
-	if fitting == 1 {
-		f.Text = "It publishes 1 key that can be used."
-	}
+	fitting, list := len(src.Usable(r.Keys)), strings.Join(src.Accepts(), ", ")
+	f := finding{Level: good, Text: "It publishes " + plural(fitting, "key", "keys") + " that can be used."}
 	switch {
 	case len(r.Keys) == 0:
 		f = finding{Level: bad, Text: "It publishes no key that can be used."}
@@ -172,20 +159,6 @@ func (v *checkView) judgeKeys(src issuer.Source, r issuer.Report) {
 		f.Text += " Keys are read again after " + span(r.Lifetime) + "."
 	}
 	v.Findings = append(v.Findings, f)
-}
-
-// keyFits says whether a key can sign by an algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
-func keyFits(k issuer.Key, alg string) bool {
-	if k.Algorithm != "" {
-		return k.Algorithm == alg
-	}
-	switch k.Type {
-	case "RSA":
-		return strings.HasPrefix(alg, "RS") || strings.HasPrefix(alg, "PS")
-	case "EC":
-		return alg == map[string]string{"P-256": "ES256", "P-384": "ES384"}[k.Curve]
-	}
-	return k.Type == "OKP" && alg == "EdDSA"
 }
 
 // whatFailed says why an issuer could not be asked, in words that hold nothing

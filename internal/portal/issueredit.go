@@ -9,7 +9,7 @@ import (
 
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
-	"github.com/entente-id/entente/internal/issuer"
+	"github.com/entente-id/entente/internal/exchange"
 )
 
 type issuerFormView struct {
@@ -108,7 +108,7 @@ func (c *call) showIssuerForm(status int, i directory.Issuer, v issuerFormView) 
 	v.Keys = keySetField(string(i.KeySet), v.Keys.Error)
 	v.KeysCommand = keySetCommand
 	for _, o := range algorithms {
-		v.Algorithms = append(v.Algorithms, algorithmBox{o.Value, o.Text, slices.Contains(i.Algorithms, o.Value) || len(i.Algorithms) == 0 && o.Value == issuer.DefaultAlgorithm})
+		v.Algorithms = append(v.Algorithms, algorithmBox{o.Value, o.Text, slices.Contains(exchange.Source(i).Accepts(), o.Value)})
 	}
 	v.CA = field{Name: "ca", Label: "Certificates to trust", Value: i.CAPEM, Error: v.CA.Error, Lines: 5, Placeholder: "-----BEGIN CERTIFICATE-----", Hint: "PEM, besides those that this service trusts anyway. Empty for most issuers."}
 	v.ManyAudiences = i.ManyAudiences

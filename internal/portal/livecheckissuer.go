@@ -1,8 +1,6 @@
 package portal
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -173,19 +171,10 @@ func (x *exam) judge(src issuer.Source, a inquiry) finding {
 		if len(a.report.Keys) == 0 {
 			return finding{Level: warn, Text: "The issuer answers, but publishes no key that can be used."}
 		}
-		accepted := src.Algorithms
-		if len(accepted) == 0 {
-			accepted = []string{issuer.DefaultAlgorithm}
+		if len(src.Usable(a.report.Keys)) == 0 {
+			return finding{Level: warn, Text: "The issuer answers, but none of its keys fits the algorithms that are accepted of it (" + strings.Join(src.Accepts(), ", ") + "). Register it with those that it uses.", To: x.issuersPage()}
 		}
-		if !slices.ContainsFunc(a.report.Keys, func(k issuer.Key) bool {
-			return slices.ContainsFunc(accepted, func(alg string) bool { return keyFits(k, alg) })
-		}) {
-			return finding{Level: warn, Text: "The issuer answers, but none of its keys fits the algorithms that are accepted of it (" + strings.Join(accepted, ", ") + "). Register it with those that it uses.", To: x.issuersPage()}
-		}
-		keys := fmt.Sprintf("%d keys", len(a.report.Keys))
-		if len(a.report.Keys) == 1 {
-			keys = "1 key"
-		}
+		keys := plural(len(a.report.Keys), "key", "keys")
 		if a.report.DocumentIssuer == "" {
 			return finding{Level: good, Text: "The issuer's keys were read: " + keys + "."}
 		}
