@@ -154,6 +154,20 @@ func (c *call) finishProvider() error {
 	return c.begin(session, to)
 }
 
+// AsksProvider says whether a request, which anybody can send, makes the service
+// ask the provider: its sign-in page's answer does, once each.
+func AsksProvider(r *http.Request) bool { return r.URL.Path == callbackPath }
+
+// errTooMany is for addresses from which more people come than there can be.
+var errTooMany = &problem{status: http.StatusTooManyRequests, title: "Too many people sign in from here", text: "Wait a moment, and begin again from the sign-in page."}
+
+// TooMany answers those who sign in too often.
+func (s *Surface) TooMany(w http.ResponseWriter, r *http.Request) {
+	protect(w.Header())
+	w.Header().Set("Retry-After", "1")
+	s.serve(route{pattern: callbackPath, open: true, handle: func(*call) error { return errTooMany }})(w, r)
+}
+
 func (c *call) signOut() error {
 	if err := c.Directory.EndPortalSession(c, c.caller, c.session.ID); err != nil {
 		return err

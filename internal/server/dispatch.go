@@ -51,6 +51,10 @@ func (s *Service) dispatch(w http.ResponseWriter, r *http.Request, surface strin
 		}
 		s.hosted.ServeHTTP(w, r)
 	case portalSurface:
+		if portal.AsksProvider(r) && !s.people.allow(addressIn(r.Context())) {
+			s.portal.TooMany(w, r)
+			return
+		}
 		s.portal.ServeHTTP(w, r)
 	case tokenSurface:
 		if !s.limit.allow(addressIn(r.Context())) {

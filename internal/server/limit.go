@@ -20,6 +20,7 @@ type limiter struct {
 
 const (
 	defaultRate  = 1000
+	peopleRate   = 5 // people of one organisation may share an address
 	maxAddresses = 50_000
 )
 

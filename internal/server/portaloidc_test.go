@@ -2,11 +2,13 @@ package server
 
 import (
 	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPortalOIDC(t *testing.T) {
@@ -100,5 +102,31 @@ func TestPortalOIDCFiles(t *testing.T) {
 		if _, err := (&PortalOIDC{Issuer: "https://id.example.org", CA: path}).open(); err == nil || !strings.Contains(err.Error(), "--portal-oidc-ca") || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v", path, err)
 		}
+	}
+}
+
+// Anybody can come back from a provider with any code, and make the service
+// ask it. From one address few do.
+func TestFewComeBackFromTheProvider(t *testing.T) {
+	now := time.Now()
+	s := openService(t, t.TempDir(), func(c *Config) { c.Clock = func() time.Time { return now } })
+	refused := 0
+	for range 100 {
+		w := s.ask("GET", "/portal/sign-in/callback?code=x", nil, nil)
+		if w.Code != http.StatusTooManyRequests {
+			continue
+		}
+		if refused++; w.Header().Get("Retry-After") == "" || w.Header().Get("Content-Security-Policy") == "" || !strings.Contains(w.Body.String(), "Too many people") {
+			t.Fatalf("%v %s", w.Header(), w.Body)
+		}
+	}
+	if refused != 100-2*peopleRate {
+		t.Errorf("%d of 100 were refused", refused)
+	}
+	if w := s.ask("GET", "/portal/sign-in", nil, nil); w.Code != http.StatusOK {
+		t.Errorf("the sign-in page: %d", w.Code)
+	}
+	if now = now.Add(time.Minute); s.ask("GET", "/portal/sign-in/callback?code=x", nil, nil).Code == http.StatusTooManyRequests {
+		t.Error("they are refused for ever")
 	}
 }

@@ -43,6 +43,7 @@ type Service struct {
 	hosts   hosts
 	metrics *metrics
 	limit   *limiter
+	people  *limiter // who come back from the provider at which they sign in
 	ready   atomic.Bool
 
 	db        *db.DB
@@ -93,7 +94,7 @@ func Open(ctx context.Context, c Config) (s *Service, err error) {
 	if c.HealthListen == "" {
 		c.HealthListen = DefaultHealthListen
 	}
-	s = &Service{config: c, log: c.log(), metrics: newMetrics(c.Version), limit: newLimiter(c.RequestRate, c.now), stopWithin: stopWithin}
+	s = &Service{config: c, log: c.log(), metrics: newMetrics(c.Version), limit: newLimiter(c.RequestRate, c.now), people: newLimiter(peopleRate, c.now), stopWithin: stopWithin}
 	defer func() {
 		if err != nil {
 			s.close()
