@@ -4,6 +4,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,52 +18,65 @@ import (
 // Click clicks on the link, button, tab, option or box with a name.
 func (b *Browser) Click(name string) {
 	b.t.Helper()
-	b.click(b.find("click on", clickable, name))
+	b.click("click on", clickable, name, false)
 }
 
 // ClickOn clicks on the element of one role with a name, where Click would
 // find several.
 func (b *Browser) ClickOn(role, name string) {
 	b.t.Helper()
-	b.click(b.find("click on the "+role, []string{role}, name))
+	b.click("click on the "+role, []string{role}, name, false)
 }
 
 // ClickFirst clicks on the first of several that have one name, and do the same.
 func (b *Browser) ClickFirst(name string) {
 	b.t.Helper()
-	b.click(b.first("click on", clickable, name))
+	b.click("click on", clickable, name, true)
 }
 
-// click waits until the pointer reaches the element and presses it.
-func (b *Browser) click(e element) {
+// click waits until the pointer reaches an element and presses it. The element
+// is looked for each time: scripts put new ones into the place of old ones.
+func (b *Browser) click(what string, roles []string, name string, first bool) {
 	b.t.Helper()
 	var x, y float64
 	why, ok := b.poll(func(ctx context.Context) (bool, string) {
-		if _, err := chromedp.Call(ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: e.backend}); err != nil {
-			return false, err.Error()
+		e, why, ok := b.match(ctx, roles, name, first)
+		if !ok {
+			return false, why
 		}
-		res, err := chromedp.Call(ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: e.backend})
-		if err != nil {
-			return false, err.Error()
-		}
-		if len(res.Quads) == 0 || len(res.Quads[0]) != 8 {
-			return false, "it has no place on the page"
-		}
-		q := res.Quads[0]
-		x, y = (q[0]+q[2]+q[4]+q[6])/4, (q[1]+q[3]+q[5]+q[7])/4
 		var above string
+		if err := e.middle(ctx, &x, &y); err != nil {
+			return false, err.Error()
+		}
 		if err := e.call(ctx, reaches, &above, x, y); err != nil {
 			return false, err.Error()
 		}
 		return above == "", above
 	})
 	if !ok {
-		b.fatal("click on %s: %s", e, why)
+		b.fatal("%s %q%s: %s", what, plain(name), b.within, why)
 	}
-	b.must(fmt.Sprintf("click on %s", e),
+	b.must(fmt.Sprintf("%s %q", what, name),
 		chromedp.MouseEvent(chromedp.MouseMoved, x, y),
 		chromedp.MouseClickXY(x, y))
 	b.settle()
+}
+
+// middle brings an element into the window and is where its middle then is.
+func (e element) middle(ctx context.Context, x, y *float64) error {
+	if _, err := chromedp.Call(ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: e.backend}); err != nil {
+		return err
+	}
+	res, err := chromedp.Call(ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: e.backend})
+	if err != nil {
+		return err
+	}
+	if len(res.Quads) == 0 || len(res.Quads[0]) != 8 {
+		return errors.New("it has no place on the page")
+	}
+	q := res.Quads[0]
+	*x, *y = (q[0]+q[2]+q[4]+q[6])/4, (q[1]+q[3]+q[5]+q[7])/4
+	return nil
 }
 
 // reaches is what lies above the middle of an element, if anything does. A

@@ -145,48 +145,41 @@ var mark = regexp.MustCompile(` ?(\*|\([0-9]+\))$`)
 // find waits for the one element of some roles with a name.
 func (b *Browser) find(what string, roles []string, name string) element {
 	b.t.Helper()
-	return b.look(what, roles, name, false)
-}
-
-// first waits for elements of some roles with a name, and is the first of them.
-func (b *Browser) first(what string, roles []string, name string) element {
-	b.t.Helper()
-	return b.look(what, roles, name, true)
-}
-
-func (b *Browser) look(what string, roles []string, name string, any bool) element {
-	b.t.Helper()
-	name = plain(name)
 	var found element
-	why, ok := b.poll(func(ctx context.Context) (bool, string) {
-		all, err := b.tree(ctx)
-		if err != nil {
-			return false, err.Error()
-		}
-		var matches, others []element
-		for _, e := range all {
-			if !slices.Contains(roles, e.role) {
-				continue
-			}
-			if e.called(name) {
-				matches = append(matches, e)
-			} else {
-				others = append(others, e)
-			}
-		}
-		switch {
-		case len(matches) == 0:
-			return false, fmt.Sprintf("there is none, but %v", others)
-		case len(matches) == 1 || any:
-			found = matches[0]
-			return true, ""
-		}
-		return false, fmt.Sprintf("there are several: %v", matches)
+	why, ok := b.poll(func(ctx context.Context) (yes bool, why string) {
+		found, why, yes = b.match(ctx, roles, name, false)
+		return yes, why
 	})
 	if !ok {
-		b.fatal("%s %q%s: %s", what, name, b.within, why)
+		b.fatal("%s %q%s: %s", what, plain(name), b.within, why)
 	}
 	return found
+}
+
+// match is the one element of some roles with a name, or the first of several,
+// as the page stands.
+func (b *Browser) match(ctx context.Context, roles []string, name string, first bool) (found element, why string, ok bool) {
+	all, err := b.tree(ctx)
+	if err != nil {
+		return element{}, err.Error(), false
+	}
+	var matches, others []element
+	for _, e := range all {
+		switch {
+		case !slices.Contains(roles, e.role):
+		case e.called(plain(name)):
+			matches = append(matches, e)
+		default:
+			others = append(others, e)
+		}
+	}
+	switch {
+	case len(matches) == 0:
+		return element{}, fmt.Sprintf("there is none, but %v", others), false
+	case len(matches) > 1 && !first:
+		return element{}, fmt.Sprintf("there are several: %v", matches), false
+	}
+	return matches[0], "", true
 }
 
 func (s *scope) String() string {
