@@ -68,7 +68,8 @@ type exam struct {
 	issuers        []directory.Issuer  // that have the same host, as far as the caller may see them
 
 	chosen     *directory.Cluster // the one of the form
-	namespaces []string           // of the chosen one, to choose from
+	reporter   *directory.Cluster // the chosen one, or the only one that has the issuer
+	namespaces []string           // that it reported, to choose from
 	accounts   []string
 
 	found   map[string][]finding
@@ -377,7 +378,7 @@ func (c *call) liveCheck() error {
 	if err != nil {
 		return err
 	}
-	v := liveView{Namespaces: x.namespaces, Accounts: x.accounts, Cluster: x.chosen != nil, Pending: x.pending, Status: x.status()}
+	v := liveView{Namespaces: x.namespaces, Accounts: x.accounts, Cluster: x.reporter != nil, Pending: x.pending, Status: x.status()}
 	for _, name := range checkedFields {
 		v.Fields = append(v.Fields, liveField{name, x.found[name]})
 	}

@@ -58,6 +58,7 @@ func TestLiveCheck(t *testing.T) {
 		{"inside only", kubernetesForm("cluster-issuer", "https://kubernetes.default.svc.cluster.local"), []string{"Only a cluster itself knows this name"}, []string{`href="/portal/clusters"`}},
 		{"chosen cluster", kubernetesForm("cluster", cluster, "cluster-issuer", ""), []string{"annotated with this application's client id"}, []string{`data-made="cluster-issuer" value="https://oidc.example/prod/"`, `<datalist data-options="namespace"><option value="pets">`, `<datalist data-options="account"><option value="web">`}},
 		{"chosen cluster, other issuer", kubernetesForm("cluster", cluster, "cluster-issuer", "https://mine.example/"), []string{"The cluster prod has another issuer."}, []string{`value="cluster-issuer=https://oidc.example/prod/"`}},
+		{"cluster of the issuer", kubernetesForm("account", "work"), []string{"there was no pets/work"}, []string{`<datalist data-options="account"><option value="worker">`}},
 		{"not annotated", kubernetesForm("cluster", cluster, "account", "worker"), []string{"not annotated with a client id yet"}, nil},
 		{"annotated otherwise", kubernetesForm("cluster", cluster, "namespace", "shop", "account", "cart"), []string{"annotated with another client id: " + testTenant}, nil},
 		{"not reported", kubernetesForm("cluster", cluster, "account", "work"), []string{"there was no pets/work"}, []string{`value="account=worker"`}},
@@ -92,6 +93,8 @@ func TestLiveCheck(t *testing.T) {
 	}
 	p.live(h, append(kubernetesForm("name", "there"), "of-credential", there.ID)...).wantNot(t, "of this name already")
 	w.stranger().live(h, kubernetesForm()...).want(t, http.StatusUnauthorized)
+	w.addCluster("twin", "https://oidc.example/prod/") // which of the two is meant, nobody can tell
+	p.live(h, kubernetesForm("account", "work")...).wantNot(t, "there was no")
 }
 
 // The issuer itself is asked by those who may add credentials, and what it says

@@ -10,8 +10,12 @@ import (
 )
 
 // checkServiceAccount looks at a namespace and a service account, and whether
-// the chosen cluster has reported them.
+// the cluster has reported them.
 func (x *exam) checkServiceAccount() error {
+	x.reporter = x.chosen
+	if x.reporter == nil {
+		x.reporter = x.onlyCluster(x.ClusterIssuer)
+	}
 	if x.EditSubject {
 		return x.readInventory()
 	}
@@ -25,7 +29,7 @@ func (x *exam) checkServiceAccount() error {
 	if x.Account == "default" {
 		x.note("account", finding{Level: warn, Text: "Every pod of the namespace that names no service account has this one, and could sign in too. A service account of its own is safer."})
 	}
-	if err := x.readInventory(); err != nil || !sound || x.chosen == nil || x.Namespace == "" || x.Account == "" {
+	if err := x.readInventory(); err != nil || !sound || x.reporter == nil || x.Namespace == "" || x.Account == "" {
 		return err
 	}
 	return x.checkReported()
@@ -51,19 +55,35 @@ func (x *exam) checkKubernetesName(field, noun, value string, valid func(string)
 	return false
 }
 
-// readInventory reads what there is to choose from in the chosen cluster.
+// onlyCluster is the registered cluster that has an issuer, if there is one and
+// no other: whoever pastes the issuer has named it.
+func (x *exam) onlyCluster(url string) (found *directory.Cluster) {
+	for i := range x.likely {
+		k := &x.likely[i]
+		switch {
+		case k.Issuer == nil || k.Issuer.URL != url:
+		case found != nil && found.ClusterRef != k.ClusterRef:
+			return nil
+		default:
+			found = k
+		}
+	}
+	return found
+}
+
+// readInventory reads what there is to choose from in the cluster.
 func (x *exam) readInventory() error {
-	if x.chosen == nil {
+	if x.reporter == nil {
 		return nil
 	}
-	namespaces, _, err := x.Directory.Namespaces(x, x.caller, x.chosen.ClusterRef, directory.Page{Limit: mostChoices, Search: x.Namespace})
+	namespaces, _, err := x.Directory.Namespaces(x, x.caller, x.reporter.ClusterRef, directory.Page{Limit: mostChoices, Search: x.Namespace})
 	if err != nil {
 		return err
 	}
 	for _, n := range namespaces.Items {
 		x.namespaces = append(x.namespaces, n.Name)
 	}
-	accounts, _, err := x.Directory.ServiceAccounts(x, x.caller, x.chosen.ClusterRef, x.Namespace, directory.Page{Limit: mostChoices, Search: x.Account})
+	accounts, _, err := x.Directory.ServiceAccounts(x, x.caller, x.reporter.ClusterRef, x.Namespace, directory.Page{Limit: mostChoices, Search: x.Account})
 	if err != nil {
 		return err
 	}
@@ -76,9 +96,9 @@ func (x *exam) readInventory() error {
 	return nil
 }
 
-// checkReported says whether the chosen cluster has the service account.
+// checkReported says whether the cluster has the service account.
 func (x *exam) checkReported() error {
-	found, at, err := x.Directory.ServiceAccounts(x, x.caller, x.chosen.ClusterRef, x.Namespace, directory.Page{Limit: mostChoices, Search: x.Namespace + "/" + x.Account})
+	found, at, err := x.Directory.ServiceAccounts(x, x.caller, x.reporter.ClusterRef, x.Namespace, directory.Page{Limit: mostChoices, Search: x.Namespace + "/" + x.Account})
 	if err != nil || at.IsZero() {
 		return err
 	}
