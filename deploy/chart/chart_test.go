@@ -214,6 +214,9 @@ func TestServerOnPostgreSQL(t *testing.T) {
 		"--public-url=https://entente.example.org", "--host=other.example.org=contoso.example.org",
 		"--key-encryption-key=/etc/entente/key-encryption-key/key", "--issuer-allow=10.0.0.0/8", "--issuer-allow=oidc.internal",
 		"--bootstrap-admin=https://oidc.example.org/ops/,system:serviceaccount:ops:entente-admin", "--issuer-ca=/etc/entente/issuer-ca/ca.crt",
+		"--portal-oidc-issuer=https://id.example.org/realms/shop", "--portal-oidc-client-id=entente", "--portal-oidc-client-secret-file=/etc/entente/portal-oidc/client-secret",
+		"--portal-oidc-role=groups=platform:Federation Administrator", "--portal-oidc-role=email=jane@example.org:Reader@/subscriptions/1b7e5f3a-6c2d-4e90-b1a4-7f8d9c0e2a35",
+		"--portal-oidc-scope=groups", "--portal-oidc-name-claim=upn", "--portal-oidc-ca=/etc/entente/portal-oidc-ca/ca.crt",
 	} {
 		if !slices.Contains(args.([]any), any(arg)) {
 			t.Errorf("%s is not in %v", arg, args)
@@ -221,6 +224,11 @@ func TestServerOnPostgreSQL(t *testing.T) {
 	}
 	if have := at(container, "env", "ENTENTE_DB", "valueFrom", "secretKeyRef", "name"); have != "entente-db" {
 		t.Errorf("the database is in the secret %v", have)
+	}
+	volumes := at(deployment, "spec", "template", "spec", "volumes")
+	if at(volumes, "portal-oidc", "secret", "secretName") != "entente-portal" || at(volumes, "portal-oidc-ca", "configMap", "name") != "organisation" ||
+		at(container, "volumeMounts", "portal-oidc", "mountPath") != "/etc/entente/portal-oidc" || at(container, "volumeMounts", "portal-oidc-ca", "mountPath") != "/etc/entente/portal-oidc-ca" {
+		t.Errorf("the provider's files are not mounted: %v", volumes)
 	}
 	var seed object
 	if err := yaml.Unmarshal([]byte(at(objects["ConfigMap/entente-seed"], "data", "seed.yaml").(string)), &seed); err != nil {
@@ -324,6 +332,10 @@ func TestBadValues(t *testing.T) {
 		{tenant + ",server.enabled=true,server.database.secretName=db,server.keyEncryptionKey.secretName=k", "server.bootstrapAdmin.issuer and .subject are missing"},
 		{tenant + ",server.enabled=true,server.bootstrapAdmin.issuer=https://a.example/", "issuer and subject go together"},
 		{tenant + ",server.enabled=true,server.publicURL=https://a.example/path", "at '/server/publicURL'"},
+		{tenant + ",server.enabled=true,server.portalOIDC.issuer=http://id.example.org", "at '/server/portalOIDC/issuer'"},
+		{tenant + ",server.enabled=true,server.portalOIDC.issuer=https://id.example.org", "server.portalOIDC: issuer needs clientID, and at least one of roles"},
+		{tenant + ",server.enabled=true,server.portalOIDC.issuer=https://id.example.org,server.portalOIDC.clientID=entente,server.portalOIDC.roles={Owner}", "at '/server/portalOIDC/roles/0'"},
+		{tenant + ",server.enabled=true,server.portalOIDC.clientID=entente", "server.portalOIDC.issuer is missing"},
 		{tenant + ",server.enabled=true,server.resourceNames=all", "at '/server/resourceNames'"},
 		{"webhook.enabled=false,agent.enabled=true", "agent.url is missing"},
 		{"webhook.enabled=false,agent.enabled=true,agent.url=https://e.example,agent.tenantID=t,agent.clientID=me", "at '/agent/clientID'"},

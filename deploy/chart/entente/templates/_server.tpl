@@ -93,6 +93,27 @@ spec:
         {{- if $issuerCA }}
         - --issuer-ca=/etc/entente/issuer-ca/ca.crt
         {{- end }}
+        {{- with $v.portalOIDC }}
+        {{- if .issuer }}
+        - {{ printf "--portal-oidc-issuer=%s" .issuer | quote }}
+        - {{ printf "--portal-oidc-client-id=%s" .clientID | quote }}
+        {{- if .clientSecret.secretName }}
+        - --portal-oidc-client-secret-file=/etc/entente/portal-oidc/client-secret
+        {{- end }}
+        {{- range .roles }}
+        - {{ printf "--portal-oidc-role=%s" . | quote }}
+        {{- end }}
+        {{- range .scopes }}
+        - {{ printf "--portal-oidc-scope=%s" . | quote }}
+        {{- end }}
+        {{- with .nameClaim }}
+        - {{ printf "--portal-oidc-name-claim=%s" . | quote }}
+        {{- end }}
+        {{- if .caConfigMapName }}
+        - --portal-oidc-ca=/etc/entente/portal-oidc-ca/ca.crt
+        {{- end }}
+        {{- end }}
+        {{- end }}
         {{- range $v.trustedProxies }}
         - {{ printf "--trusted-proxies=%s" . | quote }}
         {{- end }}
@@ -175,6 +196,16 @@ spec:
           mountPath: /etc/entente/issuer-ca
           readOnly: true
         {{- end }}
+        {{- if $v.portalOIDC.clientSecret.secretName }}
+        - name: portal-oidc
+          mountPath: /etc/entente/portal-oidc
+          readOnly: true
+        {{- end }}
+        {{- if $v.portalOIDC.caConfigMapName }}
+        - name: portal-oidc-ca
+          mountPath: /etc/entente/portal-oidc-ca
+          readOnly: true
+        {{- end }}
         {{- with $v.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -212,6 +243,23 @@ spec:
       configMap:
         name: {{ $issuerCA }}
         items: [{key: {{ ternary "ca.crt" $v.issuers.caKey $v.clusterIssuer.enabled | quote }}, path: ca.crt}]
+    {{- end }}
+    {{- with $v.portalOIDC.clientSecret }}
+    {{- if .secretName }}
+    - name: portal-oidc
+      secret:
+        secretName: {{ .secretName }}
+        defaultMode: 0440
+        items: [{key: {{ .key | quote }}, path: client-secret}]
+    {{- end }}
+    {{- end }}
+    {{- with $v.portalOIDC }}
+    {{- if .caConfigMapName }}
+    - name: portal-oidc-ca
+      configMap:
+        name: {{ .caConfigMapName }}
+        items: [{key: {{ .caKey | quote }}, path: ca.crt}]
+    {{- end }}
     {{- end }}
     {{- with $v.extraVolumes }}
     {{- toYaml . | nindent 4 }}
