@@ -27,31 +27,6 @@ func nearestOf(all []client.FederatedCredential, issuer, subject string) (client
 	return client.FederatedCredential{Name: t.ID, Issuer: t.Issuer, Subject: t.Subject}, differences
 }
 
-// explains tells whether values are the same but for what people overlook.
-func explains(differences []credential.Difference) bool {
-	for _, d := range differences {
-		for _, r := range d.Reasons {
-			switch r {
-			case credential.Invisible, credential.LookAlike, credential.WhiteSpace, credential.Case, credential.TrailingSlash:
-			default:
-				return false
-			}
-		}
-	}
-	return len(differences) > 0
-}
-
-// inWords says how two values differ, where what is called a credential's and a
-// token's is something else.
-func inWords(d credential.Difference, ofCredential, ofToken string) string {
-	noun := " " + strings.TrimSuffix(string(d.Field), "s")
-	return strings.NewReplacer(
-		"the credential's"+noun, ofCredential, "the token's"+noun, ofToken,
-		"the credential's", ofCredential, "the token's", ofToken,
-		"in the credential", "in "+ofCredential, "in the token", "in "+ofToken,
-	).Replace(d.Hint)
-}
-
 // issuerCheck reads what an issuer publishes, before somebody is told to trust it.
 type issuerCheck struct {
 	session *session
@@ -96,8 +71,8 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 	err = fmt.Errorf("nothing was written: %w", err)
 	if issuer.KindOf(err) == issuer.IssuerMismatch && report.DocumentIssuer != "" {
 		said := "its discovery document names another issuer"
-		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, report.DocumentIssuer, ""); len(d) > 0 && explains(d[:1]) {
-			said = inWords(d[0], "the given one", "the published one")
+		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, report.DocumentIssuer, ""); len(d) > 0 && d[0].Slip() {
+			said = d[0].HintFor("the given one", "the published one")
 		}
 		return hint(err, "%s; its tokens have --issuer %s", said, quote(report.DocumentIssuer))
 	}
@@ -105,8 +80,8 @@ func (k issuerCheck) of(ctx context.Context, url string) error {
 		if known || r.Implicit { // that a credential names an issuer does not make it right
 			continue
 		}
-		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, r.Issuer, ""); len(d) > 0 && d[0].Field == credential.Issuer && explains(d[:1]) {
-			return hint(err, "the service knows --issuer %s, and %s", quote(r.Issuer), inWords(d[0], "the given one", "the known one"))
+		if _, d := nearestOf([]client.FederatedCredential{{Issuer: url}}, r.Issuer, ""); len(d) > 0 && d[0].Field == credential.Issuer && d[0].Slip() {
+			return hint(err, "the service knows --issuer %s, and %s", quote(r.Issuer), d[0].HintFor("the given one", "the known one"))
 		}
 	}
 	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {

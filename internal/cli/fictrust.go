@@ -180,8 +180,8 @@ func (o *trustOptions) find(cmd *cobra.Command, s *session, p ficParent, args []
 		}
 	}
 	err = notThere("%s has no credential that trusts %s about %s", p, issuer, subject)
-	if near, differences := nearestOf(all, issuer, subject); len(differences) > 0 && explains(differences) {
-		return none, hint(err, "%q comes close: %s", near.Name, inWords(differences[0], "that one", "the one that was asked for"))
+	if near, differences := nearestOf(all, issuer, subject); credential.Slips(differences) {
+		return none, hint(err, "%q comes close: %s", near.Name, differences[0].HintFor("that one", "the one that was asked for"))
 	}
 	return none, hint(err, "entente federated-credential list %s shows those that there are", p.flag())
 }

@@ -171,8 +171,8 @@ func (o *ficWriteOptions) create(cmd *cobra.Command, args []string) error {
 	if err := o.prepare(cmd, p.Kind, c); err != nil {
 		return err
 	}
-	if near, differences := nearestOf(all, c.Issuer, c.Subject); explains(differences) {
-		warn(cmd, "the credential %q trusts nearly the same: %s", near.Name, inWords(differences[0], "the one there", "the new one"))
+	if near, differences := nearestOf(all, c.Issuer, c.Subject); credential.Slips(differences) {
+		warn(cmd, "the credential %q trusts nearly the same: %s", near.Name, differences[0].HintFor("the one there", "the new one"))
 	}
 	return o.write(cmd, s, p, c, "created", func() (client.FederatedCredential, error) { return p.create(ctx, s, c) })
 }

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,6 +46,27 @@ type Difference struct {
 // SlashMissing says whether the credential's value lacks a slash at its end that the
 // token's has. With the reason TrailingSlash, it has one too many otherwise.
 func (d Difference) SlashMissing() bool { return len(slashes(d.Want)) < len(slashes(d.Got)) }
+
+// Slip says whether the values are equal but for what people overlook.
+func (d Difference) Slip() bool {
+	return len(d.Reasons) > 0 && slices.Equal(d.Reasons, enough(d.Field, d.Want, d.Got))
+}
+
+// Slips says whether values differ, and only in what people overlook.
+func Slips(differences []Difference) bool {
+	return len(differences) > 0 && !slices.ContainsFunc(differences, func(d Difference) bool { return !d.Slip() })
+}
+
+// HintFor is Hint where what is called a credential's and a token's value is
+// something else.
+func (d Difference) HintFor(ofCredential, ofToken string) string {
+	noun := " " + strings.TrimSuffix(string(d.Field), "s")
+	return strings.NewReplacer(
+		"the credential's"+noun, ofCredential, "the token's"+noun, ofToken,
+		"the credential's", ofCredential, "the token's", ofToken,
+		"in the credential", "in "+ofCredential, "in the token", "in "+ofToken,
+	).Replace(d.Hint)
+}
 
 // Nearest finds the trust that comes closest to a and how they differ, in the
 // order issuer, subject, audiences. The same issuer and subject beat everything,

@@ -102,6 +102,24 @@ func TestNearestDifference(t *testing.T) {
 	}
 }
 
+// A port or a scheme of one's own is no slip, though the reason has the same name.
+func TestSlips(t *testing.T) {
+	const trusted = "https://a.example/"
+	for got, want := range map[string]bool{
+		"https://a.example": true, "https://A.example/ ": true, "https://a.example:443/": true, "http://a.example/": true,
+		trusted: false, "": false, "https://b.example/": false, "https://a.example:8443/": false, "http://b.example/": false,
+	} {
+		_, d := Nearest([]Trust{{Issuer: trusted, Subject: "s", Audience: "a"}}, Assertion{Issuer: got, Subject: "s", Audiences: []string{"a"}})
+		if Slips(d) != want {
+			t.Errorf("%q: %+v", got, d)
+		}
+	}
+	_, d := Nearest([]Trust{{Issuer: trusted, Subject: "s", Audience: "a"}}, Assertion{Issuer: "https://a.example", Subject: "s", Audiences: []string{"a"}})
+	if got, want := d[0].HintFor("that one", "this one"), `that one ends with "/", this one does not`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestNearestChoice(t *testing.T) {
 	const (
 		iss = "https://oidc.example/t1/"

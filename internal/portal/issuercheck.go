@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/issuer"
 )
 
@@ -124,8 +125,8 @@ func judgeCheck(src issuer.Source, a inquiry) *checkView {
 			say(good, "Its discovery document names exactly this issuer, byte by byte.", "")
 		} else {
 			text := "Its discovery document names another issuer. Tokens name that one too, and are not trusted under this URL."
-			if d := compare(src.URL, said); overlooked(d) {
-				text += " The difference: " + inWords(d[0], "this one", "the published one") + "."
+			if d := compare(src.URL, said); credential.Slips(d) {
+				text += " The difference: " + d[0].HintFor("this one", "the published one") + "."
 			}
 			say(bad, text, clip(said, 300))
 		}

@@ -255,7 +255,7 @@ func (x *exam) checkPair() {
 		return
 	}
 	near, differences := nearest(x.siblings, issuer, subject)
-	if len(differences) == 0 || !overlooked(differences) {
+	if !credential.Slips(differences) {
 		return
 	}
 	for _, d := range differences {
@@ -263,7 +263,7 @@ func (x *exam) checkPair() {
 		if d.Field == credential.Subject {
 			field = x.subjectField()
 		}
-		x.note(field, finding{Level: warn, Text: "The credential " + near.ID + " trusts nearly the same: " + inWords(d, "its "+string(d.Field), "this one") + ".", Fix: x.mendIssuer(d.Field, d.Want)})
+		x.note(field, finding{Level: warn, Text: "The credential " + near.ID + " trusts nearly the same: " + d.HintFor("its "+string(d.Field), "this one") + ".", Fix: x.mendIssuer(d.Field, d.Want)})
 	}
 }
 
@@ -290,31 +290,6 @@ func nearest(all []directory.Credential, issuer, subject string) (credential.Tru
 func compare(other, issuer string) []credential.Difference {
 	_, d := nearest([]directory.Credential{{Spec: credential.Spec{Issuer: other, Subject: "-"}}}, issuer, "-")
 	return d
-}
-
-// overlooked says whether values differ only in what people overlook.
-func overlooked(differences []credential.Difference) bool {
-	for _, d := range differences {
-		for _, r := range d.Reasons {
-			switch r {
-			case credential.Invisible, credential.LookAlike, credential.WhiteSpace, credential.Case, credential.TrailingSlash, credential.Port:
-			default:
-				return false
-			}
-		}
-	}
-	return len(differences) > 0
-}
-
-// inWords says how two values differ, where what is called a credential's and a
-// token's is something else.
-func inWords(d credential.Difference, ofCredential, ofToken string) string {
-	noun := " " + strings.TrimSuffix(string(d.Field), "s")
-	return strings.NewReplacer(
-		"the credential's"+noun, ofCredential, "the token's"+noun, ofToken,
-		"the credential's", ofCredential, "the token's", ofToken,
-		"in the credential", "in "+ofCredential, "in the token", "in "+ofToken,
-	).Replace(d.Hint)
 }
 
 func (x *exam) checkAudience() {

@@ -114,8 +114,8 @@ func (x *exam) checkLookAlike(field, url string) {
 		all = append(all, known{s.Issuer, "the credential " + s.Name})
 	}
 	for _, k := range all {
-		if d := compare(k.url, url); len(d) > 0 && overlooked(d) {
-			x.note(field, finding{Level: warn, Text: "It is nearly the issuer of " + k.what + ": " + inWords(d[0], "that one", "this one") + ".", Fix: x.mendIssuer(credential.Issuer, k.url)})
+		if d := compare(k.url, url); credential.Slips(d) {
+			x.note(field, finding{Level: warn, Text: "It is nearly the issuer of " + k.what + ": " + d[0].HintFor("that one", "this one") + ".", Fix: x.mendIssuer(credential.Issuer, k.url)})
 			return
 		}
 	}
@@ -185,8 +185,8 @@ func (x *exam) judge(src issuer.Source, a inquiry) finding {
 	case issuer.IssuerMismatch:
 		said := clip(a.report.DocumentIssuer, 200)
 		f := finding{Level: bad, Text: "The discovery document there names another issuer, and its tokens will too:", Code: said}
-		if d := compare(src.URL, a.report.DocumentIssuer); overlooked(d) {
-			f.Text = "The discovery document there names another issuer: " + inWords(d[0], "this one", "the published one") + "."
+		if d := compare(src.URL, a.report.DocumentIssuer); credential.Slips(d) {
+			f.Text = "The discovery document there names another issuer: " + d[0].HintFor("this one", "the published one") + "."
 			f.Code = ""
 		}
 		f.Fix = x.mendIssuer(credential.Issuer, a.report.DocumentIssuer)

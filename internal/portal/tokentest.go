@@ -443,9 +443,7 @@ func (c *call) mend(client knownClient, refusal *exchange.Error, a credential.As
 // thing that a person overlooks.
 func isSlip(t credential.Trust, a credential.Assertion) bool {
 	_, differences := credential.Nearest([]credential.Trust{t}, a)
-	return len(differences) == 1 && !slices.ContainsFunc(differences[0].Reasons, func(r credential.Reason) bool {
-		return !slices.Contains([]credential.Reason{credential.Invisible, credential.LookAlike, credential.WhiteSpace, credential.Scheme, credential.Port, credential.Case, credential.TrailingSlash}, r)
-	})
+	return len(differences) == 1 && differences[0].Slip()
 }
 
 // ofIssuer are the reasons that lie with an issuer, or with what is known of it.
