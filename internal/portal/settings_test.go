@@ -80,7 +80,7 @@ func TestRegisteredIssuersOnly(t *testing.T) {
 	} {
 		p := w.signIn(c.caller)
 		a := p.get("/portal/settings")
-		if a.status != http.StatusOK || strings.Contains(a.body, "registered-only") != c.sees || strings.Contains(a.body, `value="yes" checked disabled`) != c.sees || strings.Contains(a.body, `<button>Save</button></div>`) {
+		if a.status != http.StatusOK || strings.Contains(a.body, "registered-only") != c.sees || strings.Contains(a.body, `value="yes" checked disabled`) != c.sees || strings.Contains(a.body, "<button>Save</button>\n</form>") {
 			t.Errorf("%s sees %d %s", name, a.status, a.body)
 		}
 		if a := p.post("/portal/settings/issuers"); a.status != http.StatusForbidden {
