@@ -53,6 +53,14 @@ func shown(value string) []pieceView {
 	return pieces
 }
 
+// disguised is shown, or nothing for a value that is what it seems.
+func disguised(value string) []pieceView {
+	if credential.Plain(value) == value {
+		return nil
+	}
+	return shown(value)
+}
+
 // whole is a value of which nothing in particular is marked.
 func whole(value string, differs, want bool) []pieceView {
 	pieces := shown(value)

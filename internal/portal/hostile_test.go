@@ -2,11 +2,13 @@ package portal
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
 	"github.com/entente-id/entente/internal/issuer"
 )
@@ -97,6 +99,31 @@ func TestIssuerIsFoundAmongManyOfItsHost(t *testing.T) {
 			name := fmt.Sprintf("c%02d", i)
 			if a := p.live(h, kubernetesForm("cluster-issuer", fmt.Sprintf("https://oidc.example/%02d/", i))...); !strings.Contains(a.text(), "the registered cluster "+name) {
 				t.Errorf("%s: %s", name, a.text())
+			}
+		}
+	})
+}
+
+// What turns the direction of text, leaves no mark or looks like something else
+// is seen wherever somebody decides by a subject or by what an issuer said.
+func TestDisguisedTextsAreSeen(t *testing.T) {
+	const subject = "repo:shop/\u202enimda:ref"
+	both(t, func(t *testing.T, w *world, h held) {
+		made, err := w.dir.AddCredential(t.Context(), w.admin, h.parent, credential.Spec{Name: "turned", Issuer: w.issuer.URL(), Subject: subject, Audiences: []string{"\u0430pi://AzureADTokenExchange"}})
+		w.must(err)
+		_, _, err = w.dir.PutIssuer(t.Context(), w.admin, directory.Issuer{Name: "local", URL: w.issuer.URL(), KeySource: directory.DiscoveredKeys})
+		w.must(err)
+		admin := w.signIn(w.admin)
+		for _, path := range []string{h.path, h.path + "/" + made.ID + "/text", h.path + "/" + made.ID + "/delete", "/portal/issuers/local/credentials"} {
+			a := admin.get(path)
+			_, main, _ := strings.Cut(a.body, "<main")
+			main, _, _ = strings.Cut(main, "<h2 id=\"text-yaml") // a manifest is as it is
+			main = html.UnescapeString(main)
+			if a.status != http.StatusOK || strings.ContainsRune(main, '\u202e') || !strings.Contains(main, "U+202E") {
+				t.Errorf("%s: %d %s", path, a.status, main)
+			}
+			if strings.HasPrefix(path, h.path) && !strings.Contains(main, "U+0430") {
+				t.Errorf("%s does not tell the audience's letter: %s", path, main)
 			}
 		}
 	})

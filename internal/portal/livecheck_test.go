@@ -260,7 +260,9 @@ func TestHostileCredentials(t *testing.T) {
 			for _, page := range []string{"", "/" + added.ID, "/" + added.ID + "/text", "/" + added.ID + "/delete"} {
 				a := p.get(h.path + page)
 				a.want(t, http.StatusOK)
-				a.wantHTML(t, template.HTMLEscapeString(payload))
+				if disguised(payload) == nil || page == "/"+added.ID {
+					a.wantHTML(t, template.HTMLEscapeString(payload))
+				}
 				a.wantSafe(t, payload)
 			}
 		}

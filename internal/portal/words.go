@@ -19,6 +19,8 @@ func (s *Surface) functions() template.FuncMap {
 		"dict":   dict,
 		"join":   strings.Join,
 		"plural": plural,
+
+		"disguised": disguised,
 	}
 }
 
