@@ -240,6 +240,12 @@ func (c *call) confirmDeleteApplication() error {
 	if err != nil {
 		return err
 	}
+	switch may, err := c.Directory.MayChangeApplication(c, c.caller, directory.Ref{ID: app.ID}); {
+	case err != nil:
+		return err
+	case !may:
+		return &directory.Error{Kind: directory.Forbidden, Object: directory.ApplicationObject, Action: "microsoft.directory/applications/delete"}
+	}
 	var certificates []string
 	for _, k := range app.Certificates {
 		certificates = append(certificates, k.ID)

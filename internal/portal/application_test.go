@@ -199,6 +199,7 @@ func TestRegisterAnApplication(t *testing.T) {
 	}
 
 	auditor := w.auditor()
+	p.shows(auditor.get("/portal/applications/new"), http.StatusForbidden, "It takes the right microsoft.directory/applications/create")
 	p.shows(auditor.post("/portal/applications/new", "name", "theirs"), http.StatusForbidden, "It takes the right microsoft.directory/applications/create")
 }
 
@@ -209,6 +210,7 @@ func TestApplicationOfOthers(t *testing.T) {
 	a := auditor.get("/portal/applications/" + app.ID)
 	auditor.shows(a, http.StatusOK, "shop", app.AppID)
 	auditor.hides(a, "Delete application", "Add credential", "Make the service principal", "Sign-ins")
+	auditor.shows(auditor.get("/portal/applications/"+app.ID+"/delete"), http.StatusForbidden, "It takes the right microsoft.directory/applications/delete")
 	auditor.shows(auditor.post("/portal/applications/"+app.ID+"/delete"), http.StatusForbidden, "You may not do this")
 	auditor.shows(auditor.post("/portal/applications/"+app.ID+"/principal"), http.StatusForbidden, "You may not do this")
 	auditor.shows(auditor.get("/portal/applications/"+w.admin.PrincipalID), http.StatusNotFound, "It is not there")

@@ -15,6 +15,9 @@ type newApplicationView struct {
 }
 
 func (c *call) newApplication() error {
+	if !c.mayCreateApplications() {
+		return &directory.Error{Kind: directory.Forbidden, Object: directory.ApplicationObject, Action: "microsoft.directory/applications/create"}
+	}
 	return c.showNewApplication(http.StatusOK, newApplicationView{Principal: true})
 }
 

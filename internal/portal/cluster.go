@@ -213,6 +213,9 @@ func (c *call) confirmDeleteCluster() error {
 	if err != nil {
 		return err
 	}
+	if err := c.need(clusterAction+"delete", k.ResourceID()); err != nil {
+		return err
+	}
 	v := deleteClusterView{Name: k.Name, Group: k.Group, Action: clusterPage(k.ClusterRef, "delete"), Back: clusterPage(k.ClusterRef)}
 	if i := k.Issuer; i != nil {
 		v.Issuer, v.Hosted = i.URL, i.Keys == directory.HostedKeys

@@ -111,6 +111,9 @@ func (c *call) confirmDeleteGroup() error {
 	if err != nil {
 		return err
 	}
+	if err := c.need(groupAction+"delete", g.Scope()); err != nil {
+		return err
+	}
 	v := deleteGroupView{Name: g.Name, Action: groupPath(g.SubscriptionID, g.Name, "delete"), Back: groupPath(g.SubscriptionID, g.Name)}
 	ask := directory.Page{Limit: someNames, Count: true, Most: mostShown}
 	identities, err := c.Directory.Identities(c, c.caller, g.SubscriptionID, g.Name, ask)

@@ -39,6 +39,7 @@ func TestResourceGroups(t *testing.T) {
 	reader.hides(a, "Create resource group")
 	reader.shows(reader.get("/portal/groups/new"), http.StatusOK, "You may not make resource groups")
 	reader.shows(reader.post("/portal/groups/new", "subscription", testSubscription, "name", "theirs", "location", "local"), http.StatusForbidden, "It takes the right Microsoft.Resources/subscriptions/resourceGroups/write")
+	reader.shows(reader.get(rgPath+"/delete"), http.StatusForbidden, "It takes the right Microsoft.Resources/subscriptions/resourceGroups/delete")
 	reader.shows(reader.post(rgPath+"/delete"), http.StatusForbidden, "You may not do this")
 
 	nobody := w.signIn(w.principal("nobody", "", ""))

@@ -137,6 +137,9 @@ func (c *call) confirmDeleteIdentity() error {
 	if err != nil {
 		return err
 	}
+	if err := c.need(identityAction+"delete", m.ResourceID()); err != nil {
+		return err
+	}
 	trust, err := c.identityTrust(m)
 	if err != nil {
 		return err
@@ -163,6 +166,9 @@ type newIdentityView struct {
 func (c *call) newIdentity() error {
 	g, err := c.findGroup()
 	if err != nil {
+		return err
+	}
+	if err := c.need(identityAction+"write", g.Scope()); err != nil {
 		return err
 	}
 	return c.showNewIdentity(g, http.StatusOK, newIdentityView{Location: field{Value: g.Location}})

@@ -125,10 +125,12 @@ func TestDeleteAManagedIdentity(t *testing.T) {
 	a := reader.get(petsPath)
 	reader.shows(a, http.StatusOK, "pets", "1 of 20 Federated credentials")
 	reader.hides(a, "Delete managed identity", "Add credential", "Its sign-ins")
+	reader.shows(reader.get(petsPath+"/delete"), http.StatusForbidden, "It takes the right Microsoft.ManagedIdentity/userAssignedIdentities/delete")
 	reader.shows(reader.post(petsPath+"/delete"), http.StatusForbidden, "You may not do this")
 	a = reader.get(rgPath)
 	reader.shows(a, http.StatusOK, "pets")
 	reader.hides(a, "Create managed identity", "Delete resource group")
+	reader.shows(reader.get(rgPath+"/new-identity"), http.StatusForbidden, "It takes the right Microsoft.ManagedIdentity/userAssignedIdentities/write")
 	reader.shows(reader.post(rgPath+"/new-identity", "name", "theirs", "location", "local"), http.StatusForbidden, "It takes the right")
 
 	p := w.signIn(w.admin)

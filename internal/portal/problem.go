@@ -90,6 +90,14 @@ func explainDomain(e *directory.Error) *problem {
 	return p
 }
 
+// need refuses a page of what the caller may not do: its address can be typed.
+func (c *call) need(action, scope string) error {
+	if c.rights.Can(action, scope) {
+		return nil
+	}
+	return &directory.Error{Kind: directory.Forbidden, Action: action, Scope: scope}
+}
+
 func isNotFound(err error) bool { return isKind(err, directory.NotFound) }
 
 func isForbidden(err error) bool { return isKind(err, directory.Forbidden) }
