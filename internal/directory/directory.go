@@ -99,6 +99,9 @@ type Tally struct {
 	More bool // there are more than N
 }
 
+// Tally is how long the list is, when Page.Count asked for it.
+func (p Paged[T]) Tally() Tally { return Tally{p.Total, p.More} }
+
 // tally counts rows, up to most unless that is 0.
 func tally(ctx context.Context, q db.Querier, tables string, w where, most int) (Tally, error) {
 	text := `SELECT count(*) FROM ` + tables + ` WHERE ` + w.text()

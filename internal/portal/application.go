@@ -50,19 +50,19 @@ func applicationTrail(app directory.Application) []crumb {
 }
 
 // testPath is the page that tests a token, with a client already chosen.
-func testPath(clientID string) string { return Path + "/test?client=" + url.QueryEscape(clientID) }
+func testPath(clientID string) string { return tokenTestPath + "?client=" + url.QueryEscape(clientID) }
 
 // signInsPath is the page of a client's sign-ins; empty when the caller may not read them.
 func (c *call) signInsPath(clientID string) string {
-	if !c.rights.Can("Entente.Federation/signIns/read", "/") {
+	if !c.rights.Can(readSignIns, "/") {
 		return ""
 	}
-	return Path + "/sign-ins?client=" + url.QueryEscape(clientID)
+	return signInLogPath + "?client=" + url.QueryEscape(clientID)
 }
 
 // rolesPath is the page of a principal's role assignments.
 func rolesPath(principalID string) string {
-	return Path + "/roles?principal=" + url.QueryEscape(principalID)
+	return roleList + "?principal=" + url.QueryEscape(principalID)
 }
 
 // findApplication reads the application of the page's path.

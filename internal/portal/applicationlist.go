@@ -31,7 +31,7 @@ func (c *call) applications() error {
 	if !ok {
 		return c.redirect(l.With("sort", ""))
 	}
-	found, err := c.Directory.Applications(c, c.caller, directory.Filter{Order: order}, c.searched(l))
+	found, err := c.Directory.Applications(c, c.caller, directory.Filter{Order: order}, l.page())
 	if err != nil {
 		return err
 	}
@@ -71,13 +71,6 @@ func credentialWords(federated, secrets, certificates int) string {
 		words = append(words, plural(certificates, "certificate", "certificates"))
 	}
 	return strings.Join(words, ", ")
-}
-
-// searched is what to ask a list for that can be searched.
-func (c *call) searched(l *listing) directory.Page {
-	p := l.page()
-	p.Search = strings.TrimSpace(l.Get("q"))
-	return p
 }
 
 func (c *call) mayCreateApplications() bool {

@@ -47,7 +47,7 @@ func (c *call) createApplication() error {
 		}
 	}
 	app, err := c.Directory.CreateApplication(c, c.caller, directory.Application{DisplayName: name})
-	if refused, ok := c.refused(err); ok {
+	if refused, ok := refused(err); ok {
 		v.Errors, v.Name.Error = []string{refused.text}, refused.at("displayName")
 		return c.showNewApplication(refused.status, v)
 	}

@@ -67,7 +67,6 @@ func (c *call) audit() error {
 	f.To, v.To.Error = parseMoment(v.To.Value)
 	p := page{template: "audit", title: "Audit log", wide: true}
 	at := l.page()
-	at.Search = strings.TrimSpace(v.Search.Value)
 	if v.From.Error+v.To.Error != "" {
 		p.status, v.Errors = http.StatusUnprocessableEntity, []string{"A filter cannot be read. See the marked field."}
 		at.Limit = 1 // only whether the caller may read the log
@@ -178,13 +177,7 @@ func (t auditTargets) look(e directory.Event) (string, error) {
 			return to + "/credentials?tab=" + secretsTab, nil
 		}
 		return to + "/credentials?tab=" + certificatesTab, nil
-	case directory.PrincipalObject:
-		p, err := c.Directory.ServicePrincipal(c, c.caller, directory.Ref{ID: e.TargetID})
-		if err != nil {
-			return "", err
-		}
-		return ownerPath(p), nil
-	case directory.GrantObject:
+	case directory.PrincipalObject, directory.GrantObject:
 		p, err := c.Directory.ServicePrincipal(c, c.caller, directory.Ref{ID: e.TargetID})
 		if err != nil {
 			return "", err
@@ -208,8 +201,9 @@ func (t auditTargets) look(e directory.Event) (string, error) {
 		if len(s) != 9 {
 			return "", nil
 		}
-		_, err := c.Directory.Cluster(c, c.caller, directory.ClusterRef{SubscriptionID: s[2], Group: s[4], Name: s[8]})
-		return pathTo("clusters", s[2], s[4], s[8]), err
+		ref := directory.ClusterRef{SubscriptionID: s[2], Group: s[4], Name: s[8]}
+		_, err := c.Directory.Cluster(c, c.caller, ref)
+		return clusterPath(ref), err
 	case directory.GroupObject:
 		s := strings.Split(e.TargetID, "/")
 		if len(s) != 5 {
@@ -224,8 +218,8 @@ func (t auditTargets) look(e directory.Event) (string, error) {
 		}
 		return issuerPath(i.Name), nil
 	case directory.SigningKeyObject:
-		if c.rights.Can("Entente.Federation/signingKeys/read", "/") {
-			return Path + "/signing-keys", nil
+		if c.rights.Can(signingKeyAction+"read", "/") {
+			return signingKeysPath, nil
 		}
 	case directory.PolicyObject:
 		return Path + "/settings", nil

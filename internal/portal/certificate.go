@@ -97,7 +97,7 @@ func (c *call) addCertificate() error {
 		a.Certificates = append(a.Certificates, directory.Certificate{DisplayName: c.field("description"), DER: der})
 		return nil
 	})
-	if refused, ok := c.refused(err); ok {
+	if refused, ok := refused(err); ok {
 		p.status, v.Errors, v.Name.Error = refused.status, []string{refused.text}, refused.at("displayName")
 		if v.PEM.Error = refused.at("key"); v.PEM.Error != "" {
 			v.PEM.Error = "The certificate " + strings.ToLower(v.PEM.Error[:1]) + v.PEM.Error[1:]

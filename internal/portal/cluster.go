@@ -36,26 +36,26 @@ const (
 // The pages of one cluster, as clusterSide knows them, besides onOverview and onCredentials.
 const onAccounts = "accounts"
 
-// clusterPage is the path of a page of a cluster.
-func clusterPage(ref directory.ClusterRef, more ...string) string {
+// clusterPath is the path of a page of a cluster.
+func clusterPath(ref directory.ClusterRef, more ...string) string {
 	return pathTo(append([]string{"clusters", ref.SubscriptionID, ref.Group, ref.Name}, more...)...)
 }
 
 // clusterSide are the pages of a cluster.
 func clusterSide(k directory.Cluster, current string) []link {
 	links := []link{
-		{Text: "Overview", To: clusterPage(k.ClusterRef), Current: current == onOverview},
-		{Text: "Service accounts", To: clusterPage(k.ClusterRef, "accounts"), Current: current == onAccounts},
+		{Text: "Overview", To: clusterPath(k.ClusterRef), Current: current == onOverview},
+		{Text: "Service accounts", To: clusterPath(k.ClusterRef, "accounts"), Current: current == onAccounts},
 	}
 	if k.Issuer != nil {
-		links = append(links, link{Text: "Federated credentials", To: clusterPage(k.ClusterRef, "credentials"), Current: current == onCredentials})
+		links = append(links, link{Text: "Federated credentials", To: clusterPath(k.ClusterRef, "credentials"), Current: current == onCredentials})
 	}
 	return links
 }
 
 // clusterTrail is the way to the pages of a cluster.
 func clusterTrail(ref directory.ClusterRef) []crumb {
-	return []crumb{{"Clusters", clustersPath}, {ref.Name, clusterPage(ref)}}
+	return []crumb{{"Clusters", clustersPath}, {ref.Name, clusterPath(ref)}}
 }
 
 func (c *call) clusterRef() directory.ClusterRef {
@@ -101,7 +101,7 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 		v.Tags = append(v.Tags, fact{t.Name, t.Value})
 	}
 	if c.rights.Can(clusterAction+"delete", k.ResourceID()) {
-		v.Delete = clusterPage(k.ClusterRef, "delete")
+		v.Delete = clusterPath(k.ClusterRef, "delete")
 	}
 	accounts, at, err := c.Directory.ServiceAccounts(c, c.caller, k.ClusterRef, "", directory.Page{Limit: 1, Count: true, Most: mostShown})
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 	if at.IsZero() {
 		under = "never reported"
 	}
-	v.Counts = append(v.Counts, count{tally(directory.Tally{N: accounts.Total, More: accounts.More}), "Service accounts", under, clusterPage(k.ClusterRef, "accounts")})
+	v.Counts = append(v.Counts, count{tally(accounts.Tally()), "Service accounts", under, clusterPath(k.ClusterRef, "accounts")})
 	if i := k.Issuer; i != nil {
 		v.Issuer, v.Hosted = i.URL, i.Keys == directory.HostedKeys
 		if len(i.KeyIDs) > 0 {
@@ -121,7 +121,7 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 		if err != nil {
 			return err
 		}
-		v.Counts = append(v.Counts, count{tally(directory.Tally{N: trusting.Total, More: trusting.More}), "Federated credentials", "trust it", clusterPage(k.ClusterRef, "credentials")})
+		v.Counts = append(v.Counts, count{tally(trusting.Tally()), "Federated credentials", "trust it", clusterPath(k.ClusterRef, "credentials")})
 		src, registered, err := c.clusterSource(k)
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 		if registered {
 			v.IssuerTo = issuerPath(i.Name)
 		}
-		if v.Keys, err = c.keys(src, registered, i.KeyIDs, clusterPage(k.ClusterRef, "check")); err != nil {
+		if v.Keys, err = c.keys(src, registered, i.KeyIDs, clusterPath(k.ClusterRef, "check")); err != nil {
 			return err
 		}
 		v.Keys.Asked = asked
@@ -137,7 +137,7 @@ func (c *call) showCluster(k directory.Cluster, asked *checkView) error {
 			v.Flags = "--service-account-issuer=" + i.URL + "\n--service-account-jwks-uri=" + i.URL + "openid/v1/jwks"
 		}
 		if c.maySetClusterKeys(k) {
-			v.Upload, v.UploadText = clusterPage(k.ClusterRef, "keys"), "Upload new keys"
+			v.Upload, v.UploadText = clusterPath(k.ClusterRef, "keys"), "Upload new keys"
 			if i.Keys == directory.ClusterDiscovery {
 				v.UploadText = "Upload its keys instead"
 			}
@@ -184,7 +184,7 @@ func (c *call) lookAtCluster() error {
 		return err
 	}
 	if k.Issuer == nil || k.Issuer.Keys == directory.HostedKeys || k.Issuer.Keys == directory.ClusterKeySet {
-		return c.redirect(clusterPage(k.ClusterRef))
+		return c.redirect(clusterPath(k.ClusterRef))
 	}
 	src, _, err := c.clusterSource(k)
 	if err != nil {
@@ -194,7 +194,7 @@ func (c *call) lookAtCluster() error {
 }
 
 // lookedAtCluster is where a browser lands that loads the answer to a check again.
-func (c *call) lookedAtCluster() error { return c.redirect(clusterPage(c.clusterRef())) }
+func (c *call) lookedAtCluster() error { return c.redirect(clusterPath(c.clusterRef())) }
 
 type deleteClusterView struct {
 	Name, Group, Issuer string
@@ -216,7 +216,7 @@ func (c *call) confirmDeleteCluster() error {
 	if err := c.need(clusterAction+"delete", k.ResourceID()); err != nil {
 		return err
 	}
-	v := deleteClusterView{Name: k.Name, Group: k.Group, Action: clusterPage(k.ClusterRef, "delete"), Back: clusterPage(k.ClusterRef)}
+	v := deleteClusterView{Name: k.Name, Group: k.Group, Action: clusterPath(k.ClusterRef, "delete"), Back: clusterPath(k.ClusterRef)}
 	if i := k.Issuer; i != nil {
 		v.Issuer, v.Hosted = i.URL, i.Keys == directory.HostedKeys
 		trusting, err := c.Directory.TrustingCredentials(c, c.caller, i.URL, nil, directory.Page{Limit: someTrusting, Count: true, Most: mostShown})
@@ -225,8 +225,8 @@ func (c *call) confirmDeleteCluster() error {
 		}
 		v.Some = trustingRows(trusting.Items)
 		if trusting.Total > 0 {
-			v.Credentials = counted(directory.Tally{N: trusting.Total, More: trusting.More}, "federated credential", "federated credentials")
-			v.All = clusterPage(k.ClusterRef, "credentials")
+			v.Credentials = counted(trusting.Tally(), "federated credential", "federated credentials")
+			v.All = clusterPath(k.ClusterRef, "credentials")
 		}
 		v.Refused = v.Hosted && trusting.Total > 0
 	}

@@ -74,19 +74,19 @@ func TestClusters(t *testing.T) {
 	admin.opens("/portal/clusters", "prod", w.issuer.URL(), "Read from the issuer", "lab", "changed just now", "bare", "It has no issuer yet")
 	admin.lacks("/portal/clusters?q=PRO", "lab")
 	admin.opens("/portal/clusters?q=nothing", "No cluster matches")
-	admin.opens(clusterPage(k.ClusterRef), w.issuer.URL(), "0", "Service accounts", "never reported", "Federated credentials", "Nothing is known of its keys", "Look at its keys now", "Upload its keys instead", "Delete cluster")
+	admin.opens(clusterPath(k.ClusterRef), w.issuer.URL(), "0", "Service accounts", "never reported", "Federated credentials", "Nothing is known of its keys", "Look at its keys now", "Upload its keys instead", "Delete cluster")
 
 	// Whoever may only read is offered nothing else, and refused it.
 	reader := w.signIn(w.reader())
 	reader.lacks("/portal/clusters", "Register cluster")
-	reader.lacks(clusterPage(k.ClusterRef), "Upload its keys", "Delete cluster", "Settings of the issuer")
+	reader.lacks(clusterPath(k.ClusterRef), "Upload its keys", "Delete cluster", "Settings of the issuer")
 	reader.opens("/portal/clusters/new", "You may not register clusters")
 	for _, at := range []string{"keys", "delete"} {
-		if a := reader.post(clusterPage(k.ClusterRef, at), "keyset", otherKeys(t)); a.status != http.StatusForbidden {
+		if a := reader.post(clusterPath(k.ClusterRef, at), "keyset", otherKeys(t)); a.status != http.StatusForbidden {
 			t.Errorf("a reader at %s: %d %s", at, a.status, a.text())
 		}
 	}
-	if a := w.signIn(w.principal("nobody", "", "")).get(clusterPage(k.ClusterRef)); a.status != http.StatusForbidden && a.status != http.StatusNotFound {
+	if a := w.signIn(w.principal("nobody", "", "")).get(clusterPath(k.ClusterRef)); a.status != http.StatusForbidden && a.status != http.StatusNotFound {
 		t.Errorf("nobody sees %d %s", a.status, a.text())
 	}
 }
@@ -95,7 +95,7 @@ func TestClusterKeysAreLookedAt(t *testing.T) {
 	w := newWorld(t)
 	admin, reader := w.signIn(w.admin), w.signIn(w.reader())
 	k := w.registerWith("prod", &directory.ClusterIssuerSpec{URL: w.issuer.URL()})
-	at := clusterPage(k.ClusterRef, "check")
+	at := clusterPath(k.ClusterRef, "check")
 	for _, p := range []*person{admin, reader} {
 		a := p.post(at)
 		for _, want := range []string{"Its keys can be used.", "It answers.", "names exactly this issuer, byte by byte", "1 key that can be used", "RSA, 2048 bits"} {
@@ -104,7 +104,7 @@ func TestClusterKeysAreLookedAt(t *testing.T) {
 			}
 		}
 	}
-	if a := admin.get(at); a.status != http.StatusSeeOther || a.header.Get("Location") != clusterPage(k.ClusterRef) {
+	if a := admin.get(at); a.status != http.StatusSeeOther || a.header.Get("Location") != clusterPath(k.ClusterRef) {
 		t.Errorf("loading the answer again: %d %v", a.status, a.header)
 	}
 
@@ -126,7 +126,7 @@ func TestClusterKeysAreLookedAt(t *testing.T) {
 	}
 	w.issuer.SetFaults(localissuer.Faults{})
 	private := w.registerWith("private", &directory.ClusterIssuerSpec{URL: "https://10.0.0.1/"})
-	if a := admin.post(clusterPage(private.ClusterRef, "check")); !strings.Contains(a.text(), "--issuer-allow") {
+	if a := admin.post(clusterPath(private.ClusterRef, "check")); !strings.Contains(a.text(), "--issuer-allow") {
 		t.Errorf("a private address: %s", a.text())
 	}
 }
@@ -173,7 +173,7 @@ func TestRegisterCluster(t *testing.T) {
 		}
 	}
 	four := directory.ClusterRef{SubscriptionID: testSubscription, Group: "rg", Name: "four"}
-	admin.opens(clusterPage(four)+"?done=registered", "The cluster was registered.", "--service-account-issuer=https://entente.example/oic/", "were not uploaded yet")
+	admin.opens(clusterPath(four)+"?done=registered", "The cluster was registered.", "--service-account-issuer=https://entente.example/oic/", "were not uploaded yet")
 
 	// Contributors register, but set no keys.
 	contributor := w.signIn(w.principal("contributor", testSub, roles.Contributor))
@@ -191,7 +191,7 @@ func TestUploadClusterKeys(t *testing.T) {
 	admin := w.signIn(w.admin)
 	old := string(w.issuer.JWKS())
 	k := w.registerWith("lab", &directory.ClusterIssuerSpec{URL: "https://lab.example/", Keys: directory.ClusterKeySet, KeySet: []byte(old)})
-	at := clusterPage(k.ClusterRef, "keys")
+	at := clusterPath(k.ClusterRef, "keys")
 	admin.opens(at, "Upload new keys", "There now:", k.Issuer.KeyIDs[0], "entente cluster update-keys lab --resource-group rg --from-cluster")
 
 	// What changes is shown before anything does.
@@ -224,11 +224,11 @@ func TestUploadClusterKeys(t *testing.T) {
 
 	// From keys that are read to keys that are uploaded.
 	prod := w.registerWith("prod", &directory.ClusterIssuerSpec{URL: w.issuer.URL()})
-	admin.opens(clusterPage(prod.ClusterRef, "keys"), "Upload its keys instead")
-	if a := admin.post(clusterPage(prod.ClusterRef, "keys"), "keyset", old, "looked", compareKeySets(nil, nil, []byte(old)).Looked); a.status != http.StatusSeeOther {
+	admin.opens(clusterPath(prod.ClusterRef, "keys"), "Upload its keys instead")
+	if a := admin.post(clusterPath(prod.ClusterRef, "keys"), "keyset", old, "looked", compareKeySets(nil, nil, []byte(old)).Looked); a.status != http.StatusSeeOther {
 		t.Errorf("upload instead: %d %s", a.status, a.text())
 	}
-	admin.opens(clusterPage(prod.ClusterRef), "Uploaded", "RSA, 2048 bits")
+	admin.opens(clusterPath(prod.ClusterRef), "Uploaded", "RSA, 2048 bits")
 }
 
 func TestCompareKeySets(t *testing.T) {
@@ -260,7 +260,7 @@ func TestServiceAccountsOfCluster(t *testing.T) {
 	w := newWorld(t)
 	admin := w.signIn(w.admin)
 	k := w.registerWith("prod", &directory.ClusterIssuerSpec{URL: w.issuer.URL()})
-	at := clusterPage(k.ClusterRef, "accounts")
+	at := clusterPath(k.ClusterRef, "accounts")
 	admin.opens(at, "has not reported", "entente cluster report prod --resource-group rg")
 
 	m, _, err := w.dir.PutIdentity(t.Context(), w.admin, directory.Identity{IdentityRef: directory.IdentityRef{SubscriptionID: testSubscription, Group: "rg", Name: "cats"}, Location: "local"})
@@ -277,8 +277,8 @@ func TestServiceAccountsOfCluster(t *testing.T) {
 	admin.opens(at+"?namespace=zoo", "Only namespace zoo", "Show all namespaces")
 	admin.lacks(at+"?q=zoo/", "dog")
 	admin.opens(at+"?q=fish", "No service account matches")
-	admin.opens(clusterPage(k.ClusterRef), "3 Service accounts", "1 trust it")
-	admin.opens(clusterPage(k.ClusterRef, "credentials"), "pets/cat", "trusts-cat", "cats", "Managed identity", "1 credential")
+	admin.opens(clusterPath(k.ClusterRef), "3 Service accounts", "1 trust it")
+	admin.opens(clusterPath(k.ClusterRef, "credentials"), "pets/cat", "trusts-cat", "cats", "Managed identity", "1 credential")
 
 	// Who shall trust it: the one of its annotation comes first, and the form is filled in.
 	a = admin.opens(at+"/trust?namespace=pets&account=cat", "Named by its annotation", "cats in rg", "Applications")
@@ -308,19 +308,19 @@ func TestDeleteCluster(t *testing.T) {
 		_, err = w.dir.AddCredential(t.Context(), w.admin, directory.Parent{Application: &directory.Ref{ID: app.ID}}, credential.Spec{Name: name, Issuer: url, Subject: "s", Audiences: []string{credential.DefaultAudience}})
 		w.must(err)
 	}
-	admin.opens(clusterPage(k.ClusterRef, "delete"), "Its issuer stays known", "1 federated credential", "app by a, for s")
-	a := admin.opens(clusterPage(hosted.ClusterRef, "delete"), "It cannot be deleted while they do")
+	admin.opens(clusterPath(k.ClusterRef, "delete"), "Its issuer stays known", "1 federated credential", "app by a, for s")
+	a := admin.opens(clusterPath(hosted.ClusterRef, "delete"), "It cannot be deleted while they do")
 	if strings.Contains(a.body, `class="danger"`) {
 		t.Errorf("a refusal is offered: %s", a.body)
 	}
-	if a := admin.post(clusterPage(hosted.ClusterRef, "delete")); a.status != http.StatusConflict {
+	if a := admin.post(clusterPath(hosted.ClusterRef, "delete")); a.status != http.StatusConflict {
 		t.Errorf("a hosted issuer in use: %d %s", a.status, a.text())
 	}
-	if a := admin.post(clusterPage(k.ClusterRef, "delete")); a.status != http.StatusSeeOther {
+	if a := admin.post(clusterPath(k.ClusterRef, "delete")); a.status != http.StatusSeeOther {
 		t.Errorf("delete: %d %s", a.status, a.text())
 	}
 	admin.opens("/portal/clusters?done=deleted", "was deleted from the registry")
-	if a := admin.get(clusterPage(k.ClusterRef)); a.status != http.StatusNotFound {
+	if a := admin.get(clusterPath(k.ClusterRef)); a.status != http.StatusNotFound {
 		t.Errorf("it is there still: %d", a.status)
 	}
 }

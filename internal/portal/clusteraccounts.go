@@ -35,13 +35,13 @@ func (c *call) clusterAccounts() error {
 	}
 	l := c.list("q", "namespace")
 	namespace := strings.TrimSpace(l.Get("namespace"))
-	found, at, err := c.Directory.ServiceAccounts(c, c.caller, k.ClusterRef, namespace, c.searched(l))
+	found, at, err := c.Directory.ServiceAccounts(c, c.caller, k.ClusterRef, namespace, l.page())
 	if err != nil {
 		return err
 	}
 	v := accountsView{
 		List: l, Search: "Search by part of namespace/name, or by a client ID", Namespace: namespace, All: l.With("namespace", ""), Reported: at, HasIssuer: k.Issuer != nil,
-		Command: "entente cluster report " + argument(k.Name) + " --resource-group " + argument(k.Group),
+		Command: "entente cluster report " + shellWord(k.Name) + " --resource-group " + shellWord(k.Group),
 	}
 	trusted, err := c.trustedAccounts(k, found.Items)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *call) clusterAccounts() error {
 		row := accountRow{Namespace: s.Namespace, NamespaceTo: l.With("namespace", s.Namespace), Name: s.Name, ClientID: s.ClientID}
 		if k.Issuer != nil {
 			row.Trusted = trusted[credential.ServiceAccountSubject(s.Namespace, s.Name)]
-			row.Add = clusterPage(k.ClusterRef, "accounts", "trust") + "?" + url.Values{"namespace": {s.Namespace}, "account": {s.Name}}.Encode()
+			row.Add = clusterPath(k.ClusterRef, "accounts", "trust") + "?" + url.Values{"namespace": {s.Namespace}, "account": {s.Name}}.Encode()
 		}
 		v.Accounts = append(v.Accounts, row)
 	}
@@ -98,7 +98,7 @@ func (c *call) trustAccount() error {
 	}
 	namespace, account := c.query("namespace"), c.query("account")
 	if k.Issuer == nil || namespace == "" || account == "" {
-		return c.redirect(clusterPage(k.ClusterRef, "accounts"))
+		return c.redirect(clusterPath(k.ClusterRef, "accounts"))
 	}
 	l := c.list("q", "namespace", "account")
 	v := trustAccountView{Namespace: namespace, Account: account, Cluster: k.Name, List: l, Subject: credential.ServiceAccountSubject(namespace, account), Hidden: []part{{"namespace", namespace}, {"account", account}}}
@@ -125,7 +125,7 @@ func (c *call) trustAccount() error {
 			v.Annotated = append(applications, identities...)
 		}
 	}
-	return c.show(page{template: "cluster-trust", title: "Add a credential", above: k.Name, trail: append(clusterTrail(k.ClusterRef), crumb{"Service accounts", clusterPage(k.ClusterRef, "accounts")}), side: clusterSide(k, onAccounts)}, v)
+	return c.show(page{template: "cluster-trust", title: "Add a credential", above: k.Name, trail: append(clusterTrail(k.ClusterRef), crumb{"Service accounts", clusterPath(k.ClusterRef, "accounts")}), side: clusterSide(k, onAccounts)}, v)
 }
 
 // trustingHolders finds applications and managed identities that can trust
@@ -148,12 +148,4 @@ func (c *call) trustingHolders(search directory.Page, filled string) (applicatio
 		}
 	}
 	return applications, identities, apps.Next != "" || found.Next != "", nil
-}
-
-// argument writes a value as an argument of a shell, in quotes where it needs them.
-func argument(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -46,8 +46,8 @@ func (c *call) keyedCluster() (directory.Cluster, error) {
 func (c *call) showClusterKeys(k directory.Cluster, status int, v clusterKeysView) error {
 	v.Name, v.Issuer, v.Discovered, v.Present = k.Name, k.Issuer.URL, k.Issuer.Keys == directory.ClusterDiscovery, k.Issuer.KeyIDs
 	v.Command = keySetCommand
-	v.Push = "entente cluster update-keys " + argument(k.Name) + " --resource-group " + argument(k.Group) + " --from-cluster"
-	v.Action, v.Back = clusterPage(k.ClusterRef, "keys"), clusterPage(k.ClusterRef)
+	v.Push = "entente cluster update-keys " + shellWord(k.Name) + " --resource-group " + shellWord(k.Group) + " --from-cluster"
+	v.Action, v.Back = clusterPath(k.ClusterRef, "keys"), clusterPath(k.ClusterRef)
 	title := "Upload new keys"
 	if v.Discovered {
 		title = "Upload its keys instead"
@@ -87,14 +87,14 @@ func (c *call) setClusterKeys() error {
 	} else {
 		_, err = c.Directory.SetClusterKeys(c, c.caller, k.ClusterRef, json.RawMessage(set))
 	}
-	if wrong := readWrong(err); wrong != nil {
-		v.Errors, v.Change = []string{wrong.text}, &change
-		return c.showClusterKeys(k, wrong.status, v)
+	if refused, ok := refused(err); ok {
+		v.Errors, v.Change = []string{refused.text}, &change
+		return c.showClusterKeys(k, refused.status, v)
 	}
 	if err != nil {
 		return err
 	}
-	return c.redirect(done(clusterPage(k.ClusterRef), what))
+	return c.redirect(done(clusterPath(k.ClusterRef), what))
 }
 
 // wrongKeySet says what is wrong with a pasted key set; empty: nothing.

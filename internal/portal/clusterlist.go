@@ -22,7 +22,7 @@ type clusterRow struct {
 // clusters is the list of registered clusters.
 func (c *call) clusters() error {
 	l := c.list("q")
-	found, err := c.Directory.Clusters(c, c.caller, "", "", c.searched(l))
+	found, err := c.Directory.Clusters(c, c.caller, "", "", l.page())
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package portal
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,7 +19,6 @@ type newClusterView struct {
 	KeysCommand, GetURL string
 	Lines               []sourceLine
 	Action, Back        string
-	MoreGroups          bool
 }
 
 // sourceLine is the command that does the same as the form.
@@ -112,61 +110,16 @@ func (c *call) registerCluster() error {
 		return err
 	}
 	k, _, err := c.Directory.PutCluster(c, c.caller, spec)
-	if wrong := readWrong(err); wrong != nil {
-		v.Errors = []string{wrong.text}
-		switch wrong.field {
-		case "name":
-			v.Name.Error = wrong.says
-		case "issuerURL":
-			v.Issuer.Error = wrong.says
-		case "keySource":
-			v.Source.Error = wrong.says
-		case "keySet":
-			v.Keys.Error = wrong.says
-		}
-		return c.showNewCluster(wrong.status, v)
+	if refused, ok := refused(err); ok {
+		v.Errors = []string{refused.text}
+		v.Name.Error = refused.at("name")
+		v.Issuer.Error = refused.at("issuerURL")
+		v.Source.Error = refused.at("keySource")
+		v.Keys.Error = refused.at("keySet")
+		return c.showNewCluster(refused.status, v)
 	}
 	if err != nil {
 		return err
 	}
-	return c.redirect(done(clusterPage(k.ClusterRef), "registered"))
-}
-
-// nothingDone stands above a form that was refused.
-const nothingDone = "Nothing was made or changed. See the marked field."
-
-// wrong is what the directory refused of a form.
-type wrong struct {
-	status      int
-	text        string // above the form
-	field, says string // at a field
-}
-
-// readWrong reads an error that is about a form; nil: it is not.
-func readWrong(err error) *wrong {
-	e, ok := errors.AsType[*directory.Error](err)
-	if !ok {
-		return nil
-	}
-	p := explainDomain(e)
-	w := &wrong{status: p.status, text: p.text, field: e.Field}
-	switch e.Kind {
-	case directory.Invalid:
-		w.status, w.text, w.says = http.StatusUnprocessableEntity, nothingDone, sentence(e.Detail)
-		if v := violation(e.Err); v != nil {
-			w.says = sentence("it " + v.Detail)
-		} else if e.Detail == "" && e.Err != nil {
-			w.says = sentence(e.Err.Error())
-		}
-	case directory.Exists, directory.Immutable:
-		w.says = sentence(e.Detail)
-		if e.Detail == "" {
-			w.says = "Another one has it already."
-		}
-		w.text = nothingDone
-	case directory.InUse, directory.LimitReached, directory.Forbidden, directory.Full:
-	default:
-		return nil
-	}
-	return w
+	return c.redirect(done(clusterPath(k.ClusterRef), "registered"))
 }

@@ -143,7 +143,7 @@ func (c *call) credentials() error {
 	}
 	l := c.list("q")
 	some := l.page()
-	some.Search, some.Count = l.Get("q"), true
+	some.Count = true
 	found, err := c.Directory.Credentials(c, c.caller, h.parent(), some)
 	if err != nil {
 		return err
@@ -214,11 +214,6 @@ func (c *call) trusted(h holder, all []directory.Credential) ([]trustedCredentia
 		}
 	}
 	return out, nil
-}
-
-// clusterPath is the path of a cluster's page.
-func clusterPath(ref directory.ClusterRef) string {
-	return pathTo("clusters", ref.SubscriptionID, ref.Group, ref.Name)
 }
 
 // clustersOf finds the registered clusters of some issuers, as far as the caller

@@ -65,12 +65,12 @@ func (c *call) group() error {
 	}
 	v := groupView{
 		Subscription: subscription.DisplayName, SubscriptionID: g.SubscriptionID, ResourceID: g.Scope(), Location: g.Location, Created: g.CreatedAt,
-		List: c.list("q"), Search: "Search by part of a name, or by a client or principal ID", ClustersURL: Path + "/clusters",
+		List: c.list("q"), Search: "Search by part of a name, or by a client or principal ID", ClustersURL: clustersPath,
 	}
 	for _, t := range tagRows(g.Tags, 0) {
 		v.Tags = append(v.Tags, fact{t.Name, t.Value})
 	}
-	identities, err := c.Directory.Identities(c, c.caller, g.SubscriptionID, g.Name, c.searched(v.List))
+	identities, err := c.Directory.Identities(c, c.caller, g.SubscriptionID, g.Name, v.List.page())
 	if err != nil && !isForbidden(err) {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c *call) group() error {
 		return err
 	}
 	for _, k := range clusters.Items {
-		v.Clusters = append(v.Clusters, link{Text: k.Name, To: pathTo("clusters", k.SubscriptionID, k.Group, k.Name)})
+		v.Clusters = append(v.Clusters, link{Text: k.Name, To: clusterPath(k.ClusterRef)})
 	}
 	v.MoreClusters = clusters.Next != ""
 	if c.rights.Can(identityAction+"write", g.Scope()) {
@@ -127,7 +127,7 @@ func (c *call) confirmDeleteGroup() error {
 	if err != nil {
 		return err
 	}
-	v.Identities, v.Clusters = tally(directory.Tally{N: identities.Total, More: identities.More}), tally(directory.Tally{N: clusters.Total, More: clusters.More})
+	v.Identities, v.Clusters = tally(identities.Tally()), tally(clusters.Tally())
 	v.Empty = identities.Total+clusters.Total == 0
 	return c.show(page{template: "group-delete", title: "Delete " + g.Name + "?", above: "Resource group", trail: groupTrail(g.SubscriptionID, g.Name)}, v)
 }

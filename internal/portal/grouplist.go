@@ -24,7 +24,7 @@ type groupRow struct {
 // groups is the list of resource groups.
 func (c *call) groups() error {
 	l := c.list("q")
-	found, err := c.Directory.Groups(c, c.caller, "", c.searched(l))
+	found, err := c.Directory.Groups(c, c.caller, "", l.page())
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (c *call) createGroup() error {
 		return err
 	}
 	g, _, err := c.Directory.PutGroup(c, c.caller, g)
-	if refused, ok := c.refused(err); ok {
+	if refused, ok := refused(err); ok {
 		v.Errors, v.Name.Error, v.Location.Error = []string{refused.text}, refused.at("name"), refused.at("location")
 		return c.showNewGroup(refused.status, v)
 	}

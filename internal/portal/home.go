@@ -39,13 +39,13 @@ func (c *call) home() error {
 	}
 	v := homeView{
 		Figures: []figure{
-			{"App registrations", tally(n.Applications), Path + "/applications"},
-			{"Managed identities", tally(n.Identities), Path + "/identities"},
-			{"Clusters", tally(n.Clusters), Path + "/clusters"},
+			{"App registrations", tally(n.Applications), applicationsPath},
+			{"Managed identities", tally(n.Identities), identitiesPath},
+			{"Clusters", tally(n.Clusters), clustersPath},
 			{"Federated credentials", tally(n.Credentials), ""},
 		},
 		Begun:       n.Credentials.N > 0,
-		SeesSignIns: c.rights.Can("Entente.Federation/signIns/read", "/"),
+		SeesSignIns: c.rights.Can(readSignIns, "/"),
 	}
 	if v.SeesSignIns {
 		records, _, err := c.SignIns.List(c, signin.Query{TenantID: c.caller.TenantID, OnlyFailures: true, Limit: fewRefused})

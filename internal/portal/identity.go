@@ -96,7 +96,7 @@ func (c *call) identity() error {
 	if err != nil {
 		return err
 	}
-	v.Counts = append(v.Trust.counts(), count{tally(directory.Tally{N: assignments.Total, More: assignments.More}), "Role assignments", "", rolesPath(m.PrincipalID)})
+	v.Counts = append(v.Trust.counts(), count{tally(assignments.Tally()), "Role assignments", "", rolesPath(m.PrincipalID)})
 	if c.rights.Can(identityAction+"delete", m.ResourceID()) {
 		v.Delete = identityPath(ref, "delete")
 	}
@@ -197,7 +197,7 @@ func (c *call) createIdentity() error {
 		return err
 	}
 	m, _, err = c.Directory.PutIdentity(c, c.caller, m)
-	if refused, ok := c.refused(err); ok {
+	if refused, ok := refused(err); ok {
 		v.Errors, v.Name.Error, v.Location.Error = []string{refused.text}, refused.at("name"), refused.at("location")
 		return c.showNewIdentity(g, refused.status, v)
 	}

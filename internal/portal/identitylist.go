@@ -26,7 +26,7 @@ type identityRow struct {
 // identities is the list of all managed identities.
 func (c *call) identities() error {
 	l := c.list("q")
-	found, err := c.Directory.Identities(c, c.caller, "", "", c.searched(l))
+	found, err := c.Directory.Identities(c, c.caller, "", "", l.page())
 	if err != nil {
 		return err
 	}

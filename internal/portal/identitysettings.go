@@ -124,7 +124,7 @@ func (c *call) changeIdentity() error {
 		edit.IsolationScope = &v.Isolation.Value
 	}
 	_, err = c.Directory.UpdateIdentity(c, c.caller, m.IdentityRef, edit)
-	if refused, ok := c.refused(err); ok {
+	if refused, ok := refused(err); ok {
 		v.Errors, v.Isolation.Error = []string{refused.text}, refused.at("isolationScope")
 		if wrong := refused.at("tags"); wrong != "" {
 			v.Errors = []string{"Nothing was saved. " + wrong}

@@ -78,7 +78,7 @@ type issuerRow struct {
 // issuers is the list of issuers.
 func (c *call) issuers() error {
 	l := c.list("q")
-	found, err := c.Directory.Issuers(c, c.caller, c.searched(l))
+	found, err := c.Directory.Issuers(c, c.caller, l.page())
 	if err != nil {
 		return err
 	}
@@ -150,14 +150,14 @@ func (c *call) showIssuer(i directory.Issuer, asked *checkView) error {
 		return err
 	}
 	for _, k := range clusters {
-		v.Clusters = append(v.Clusters, link{Text: k.Name + " in " + k.Group, To: clusterPage(k.ClusterRef)})
+		v.Clusters = append(v.Clusters, link{Text: k.Name + " in " + k.Group, To: clusterPath(k.ClusterRef)})
 		v.Hosted = v.Hosted || k.Issuer.Keys == directory.HostedKeys
 	}
 	trusting, err := c.Directory.TrustingCredentials(c, c.caller, i.URL, nil, directory.Page{Limit: 1, Count: true, Most: mostShown})
 	if err != nil {
 		return err
 	}
-	v.Counts = []count{{tally(directory.Tally{N: trusting.Total, More: trusting.More}), "Federated credentials", "trust it", issuerPath(i.Name, "credentials")}}
+	v.Counts = []count{{tally(trusting.Tally()), "Federated credentials", "trust it", issuerPath(i.Name, "credentials")}}
 	if v.Keys, err = c.keys(exchange.Source(i), true, nil, issuerPath(i.Name, "check")); err != nil {
 		return err
 	}
@@ -244,9 +244,9 @@ func (c *call) confirmDeleteIssuer() error {
 		return err
 	}
 	for _, k := range clusters {
-		v.Clusters = append(v.Clusters, link{Text: k.Name, To: clusterPage(k.ClusterRef)})
+		v.Clusters = append(v.Clusters, link{Text: k.Name, To: clusterPath(k.ClusterRef)})
 		if k.Issuer.Keys == directory.HostedKeys {
-			v.Hosts = &link{Text: k.Name, To: clusterPage(k.ClusterRef)}
+			v.Hosts = &link{Text: k.Name, To: clusterPath(k.ClusterRef)}
 		}
 	}
 	trusting, err := c.Directory.TrustingCredentials(c, c.caller, i.URL, nil, directory.Page{Limit: someTrusting, Count: true, Most: mostShown})
@@ -254,7 +254,7 @@ func (c *call) confirmDeleteIssuer() error {
 		return err
 	}
 	if v.Some = trustingRows(trusting.Items); trusting.Total > 0 {
-		v.Credentials, v.All = counted(directory.Tally{N: trusting.Total, More: trusting.More}, "federated credential", "federated credentials"), issuerPath(i.Name, "credentials")
+		v.Credentials, v.All = counted(trusting.Tally(), "federated credential", "federated credentials"), issuerPath(i.Name, "credentials")
 	}
 	return c.show(page{template: "issuer-delete", title: "Delete " + i.Name + "?", above: "Issuer", trail: issuerTrail(i.Name), side: issuerSide(i.Name, "")}, v)
 }

@@ -13,22 +13,21 @@ import (
 )
 
 type issuerFormView struct {
-	Errors         []string
-	New            bool
-	Implicit       bool // it can be given a name
-	Hosted         bool // its keys are a cluster's, and stay so
-	URL            string
-	Name, Issuer   field
-	Source         choice
-	Address, Keys  field
-	Algorithms     []algorithmBox
-	AlgorithmsHint string
-	CA             field
-	ManyAudiences  bool
-	Change         *keySetChange // of a key set that was not looked at yet
-	KeysCommand    string
-	Action, Back   string
-	Save           string
+	Errors        []string
+	New           bool
+	Implicit      bool // it can be given a name
+	Hosted        bool // its keys are a cluster's, and stay so
+	URL           string
+	Name, Issuer  field
+	Source        choice
+	Address, Keys field
+	Algorithms    []algorithmBox
+	CA            field
+	ManyAudiences bool
+	Change        *keySetChange // of a key set that was not looked at yet
+	KeysCommand   string
+	Action, Back  string
+	Save          string
 }
 
 // algorithmBox is an algorithm to accept.
@@ -197,23 +196,15 @@ func (c *call) saveIssuer(old, i directory.Issuer, v issuerFormView, what string
 		}
 	}
 	put, _, err := c.Directory.PutIssuer(c, c.caller, i)
-	if w := readWrong(err); w != nil {
-		v.Errors = []string{w.text}
-		switch w.field {
-		case "name":
-			v.Name.Error = w.says
-		case "issuer":
-			v.Issuer.Error = w.says
-		case "keySource":
-			v.Source.Error = w.says
-		case "jwksUri":
-			v.Address.Error = w.says
-		case "keySet":
-			v.Keys.Error = w.says
-		case "caCertificate":
-			v.CA.Error = w.says
-		}
-		return c.showIssuerForm(w.status, i, v)
+	if refused, ok := refused(err); ok {
+		v.Errors = []string{refused.text}
+		v.Name.Error = refused.at("name")
+		v.Issuer.Error = refused.at("issuer")
+		v.Source.Error = refused.at("keySource")
+		v.Address.Error = refused.at("jwksUri")
+		v.Keys.Error = refused.at("keySet")
+		v.CA.Error = refused.at("caCertificate")
+		return c.showIssuerForm(refused.status, i, v)
 	}
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ type trustingView struct {
 // showTrusting shows the credentials that trust an issuer.
 func (c *call) showTrusting(url string, p page) error {
 	l := c.list("q")
-	ask := c.searched(l)
+	ask := l.page()
 	ask.Count, ask.Most = true, mostShown
 	found, err := c.Directory.TrustingCredentials(c, c.caller, url, nil, ask)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *call) showTrusting(url string, p page) error {
 	p.template, p.title, p.wide = "trusting", "Federated credentials", true
 	return c.show(p, trustingView{
 		List: l, Search: "Search by part of a subject", Issuer: url, Credentials: trustingRows(fill(l, found)),
-		Total: counted(directory.Tally{N: found.Total, More: found.More}, "credential", "credentials"),
+		Total: counted(found.Tally(), "credential", "credentials"),
 	})
 }
 
@@ -61,7 +61,7 @@ func (c *call) clusterCredentials() error {
 		return err
 	}
 	if k.Issuer == nil {
-		return c.redirect(clusterPage(k.ClusterRef))
+		return c.redirect(clusterPath(k.ClusterRef))
 	}
 	return c.showTrusting(k.Issuer.URL, page{above: k.Name, trail: clusterTrail(k.ClusterRef), side: clusterSide(k, onCredentials)})
 }

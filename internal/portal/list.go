@@ -3,6 +3,7 @@ package portal
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/entente-id/entente/internal/directory"
 )
@@ -35,7 +36,7 @@ func (l *listing) Get(key string) string { return l.query.Get(key) }
 // page is what to ask for.
 func (l *listing) page() directory.Page {
 	after := l.query["after"]
-	p := directory.Page{Limit: pageSize}
+	p := directory.Page{Limit: pageSize, Search: strings.TrimSpace(l.Get("q"))}
 	if len(after) > 0 {
 		p.After = after[len(after)-1]
 	}

@@ -167,7 +167,7 @@ func (x *exam) readIssuers() error {
 			return err
 		}
 		x.likely = append(x.likely, clusters...)
-		if !x.rights.Can("Entente.Federation/issuers/read", "/") {
+		if !x.rights.Can(issuerAction+"read", "/") {
 			continue
 		}
 		found, err := x.Directory.Issuers(x, x.caller, directory.Page{Limit: mostChoices, Search: search})
@@ -263,13 +263,13 @@ func (x *exam) checkPair() {
 		if d.Field == credential.Subject {
 			field = x.subjectField()
 		}
-		x.note(field, finding{Level: warn, Text: "The credential " + near.ID + " trusts nearly the same: " + d.HintFor("its "+string(d.Field), "this one") + ".", Fix: x.mendIssuer(d.Field, d.Want)})
+		x.note(field, finding{Level: warn, Text: "The credential " + near.ID + " trusts nearly the same: " + d.HintFor("its "+string(d.Field), "this one") + ".", Fix: x.offerIssuer(d.Field, d.Want)})
 	}
 }
 
-// mendIssuer puts another issuer into the form, or nothing if it is about
+// offerIssuer puts another issuer into the form, or nothing if it is about
 // another field or the issuer cannot be typed.
-func (x *exam) mendIssuer(field credential.Field, value string) *fix {
+func (x *exam) offerIssuer(field credential.Field, value string) *fix {
 	if field != credential.Issuer || x.Scenario == gitHubScenario || credential.ValidateIssuer(value) != nil {
 		return nil
 	}

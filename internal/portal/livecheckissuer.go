@@ -115,17 +115,17 @@ func (x *exam) checkLookAlike(field, url string) {
 	}
 	for _, k := range all {
 		if d := compare(k.url, url); credential.Slips(d) {
-			x.note(field, finding{Level: warn, Text: "It is nearly the issuer of " + k.what + ": " + d[0].HintFor("that one", "this one") + ".", Fix: x.mendIssuer(credential.Issuer, k.url)})
+			x.note(field, finding{Level: warn, Text: "It is nearly the issuer of " + k.what + ": " + d[0].HintFor("that one", "this one") + ".", Fix: x.offerIssuer(credential.Issuer, k.url)})
 			return
 		}
 	}
 	for _, k := range (credential.Spec{Issuer: url, Subject: "-"}).Cautions() {
 		if k.Field == credential.Issuer {
-			x.note(field, finding{Level: warn, Text: "It " + k.Detail + ".", Fix: x.mendIssuer(credential.Issuer, url+"/")})
+			x.note(field, finding{Level: warn, Text: "It " + k.Detail + ".", Fix: x.offerIssuer(credential.Issuer, url+"/")})
 		}
 	}
 	if host := strings.ToLower(hostOf(url)); host == "kubernetes.default.svc" || strings.HasPrefix(host, "kubernetes.default.svc.") || host == "localhost" {
-		x.note(field, finding{Level: warn, Text: "Only a cluster itself knows this name, and every cluster has it. Register the cluster with its keys, or give its API server an issuer of its own.", To: &link{Text: "Clusters", To: pathTo("clusters")}})
+		x.note(field, finding{Level: warn, Text: "Only a cluster itself knows this name, and every cluster has it. Register the cluster with its keys, or give its API server an issuer of its own.", To: &link{Text: "Clusters", To: clustersPath}})
 	}
 }
 
@@ -159,10 +159,10 @@ func (x *exam) askIssuer(field, url string, registered *directory.Issuer) error 
 
 // issuersPage leads to where issuers are registered, for those who may see it.
 func (x *exam) issuersPage() *link {
-	if !x.rights.Can("Entente.Federation/issuers/read", "/") {
+	if !x.rights.Can(issuerAction+"read", "/") {
 		return nil
 	}
-	return &link{Text: "Issuers", To: pathTo("issuers")}
+	return &link{Text: "Issuers", To: issuersPath}
 }
 
 // judge says what an issuer's answer means.
@@ -189,7 +189,7 @@ func (x *exam) judge(src issuer.Source, a inquiry) finding {
 			f.Text = "The discovery document there names another issuer: " + d[0].HintFor("this one", "the published one") + "."
 			f.Code = ""
 		}
-		f.Fix = x.mendIssuer(credential.Issuer, a.report.DocumentIssuer)
+		f.Fix = x.offerIssuer(credential.Issuer, a.report.DocumentIssuer)
 		return f
 	case issuer.AddressRefused:
 		return finding{Level: warn, Text: "The issuer has a private address, which this service does not ask. An administrator can permit it with serve --issuer-allow, or upload the issuer's keys." + later}

@@ -16,28 +16,28 @@ func (c *call) menu() []menuGroup {
 	all := []menuGroup{
 		{"", []link{{Text: "Home", To: Path}}},
 		{"Identities", []link{
-			{Text: "App registrations", To: Path + "/applications"},
-			{Text: "Managed identities", To: Path + "/identities"},
-			{Text: "Resource groups", To: Path + "/groups"},
-			{Text: "Role assignments", To: Path + "/roles"},
+			{Text: "App registrations", To: applicationsPath},
+			{Text: "Managed identities", To: identitiesPath},
+			{Text: "Resource groups", To: groupsPath},
+			{Text: "Role assignments", To: roleList},
 		}},
 		{"Trust", []link{
-			{Text: "Clusters", To: Path + "/clusters"},
-			{Text: "Issuers", To: Path + "/issuers"},
-			{Text: "Signing keys", To: Path + "/signing-keys"},
+			{Text: "Clusters", To: clustersPath},
+			{Text: "Issuers", To: issuersPath},
+			{Text: "Signing keys", To: signingKeysPath},
 		}},
 		{"Insight", []link{
-			{Text: "Test a token", To: Path + "/test"},
-			{Text: "Sign-ins", To: Path + "/sign-ins"},
-			{Text: "Audit log", To: Path + "/audit"},
+			{Text: "Test a token", To: tokenTestPath},
+			{Text: "Sign-ins", To: signInLogPath},
+			{Text: "Audit log", To: auditPath},
 		}},
 		{"", []link{{Text: "Settings", To: Path + "/settings"}}},
 	}
 	need := map[string]string{
-		Path + "/issuers":      "Entente.Federation/issuers/read",
-		Path + "/signing-keys": "Entente.Federation/signingKeys/read",
-		Path + "/sign-ins":     "Entente.Federation/signIns/read",
-		Path + "/audit":        "Entente.Federation/auditEvents/read",
+		issuersPath:     issuerAction + "read",
+		signingKeysPath: signingKeyAction + "read",
+		signInLogPath:   readSignIns,
+		auditPath:       "Entente.Federation/auditEvents/read",
 	}
 	at := strings.TrimSuffix(c.r.URL.Path, "/")
 	var menu []menuGroup

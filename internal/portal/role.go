@@ -50,9 +50,7 @@ type roleRow struct {
 func (c *call) listRoles() error {
 	l := c.list("q", "role", "principal")
 	v := rolesView{List: l, Role: roleChoice(l.Get("role"), "Any role"), Principal: l.Get("principal")}
-	asked := l.page()
-	asked.Search = strings.TrimSpace(l.Get("q"))
-	found, err := c.Directory.AllRoleAssignments(c, c.caller, "", directory.AssignmentFilter{PrincipalID: v.Principal, DefinitionID: v.Role.Value}, asked)
+	found, err := c.Directory.AllRoleAssignments(c, c.caller, "", directory.AssignmentFilter{PrincipalID: v.Principal, DefinitionID: v.Role.Value}, l.page())
 	if err != nil {
 		return err
 	}
@@ -75,7 +73,7 @@ func (c *call) listRoles() error {
 }
 
 func (c *call) roleRow(a directory.RoleAssignment, name string) roleRow {
-	r := roleRow{Principal: cmp.Or(name, "An unknown principal"), PrincipalID: a.PrincipalID, PrincipalTo: roleList + "?principal=" + a.PrincipalID, Role: roleName(a.DefinitionID), Scope: a.Scope, Since: a.CreatedAt}
+	r := roleRow{Principal: cmp.Or(name, "An unknown principal"), PrincipalID: a.PrincipalID, PrincipalTo: rolesPath(a.PrincipalID), Role: roleName(a.DefinitionID), Scope: a.Scope, Since: a.CreatedAt}
 	if c.rights.Can(deleteRoles, a.Scope) {
 		r.Remove = (&listing{Path: roleList + "/remove"}).url(nil, "scope", a.Scope, "name", a.Name)
 	}
@@ -180,7 +178,7 @@ func (c *call) addRole() error {
 	if err != nil {
 		return err
 	}
-	return c.redirect(done(roleList+"?principal="+p.ID, "added"))
+	return c.redirect(done(rolesPath(p.ID), "added"))
 }
 
 // findPrincipal finds a service principal by what a person calls it, or says
@@ -233,5 +231,5 @@ func (c *call) removeRole() error {
 	if err != nil {
 		return err
 	}
-	return c.redirect(done(roleList+"?principal="+a.PrincipalID, "removed"))
+	return c.redirect(done(rolesPath(a.PrincipalID), "removed"))
 }

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -125,7 +124,7 @@ func (c *call) addSecret() error {
 		return err
 	}
 	secret, text, err := c.Directory.AddSecret(c, c.caller, directory.Ref{ID: app.ID}, directory.NewSecret{DisplayName: c.field("description"), End: c.Clock().AddDate(0, 0, days)})
-	if refused, ok := c.refused(err); ok {
+	if refused, ok := refused(err); ok {
 		p.status = refused.status
 		return c.showSecrets(app, p, secretsView{Errors: []string{refused.text}, Name: field{Error: refused.at("displayName")}})
 	}
@@ -211,38 +210,4 @@ func expiry(now time.Time, ends []time.Time) string {
 		return ""
 	}
 	return strconv.Itoa(expired) + " expired"
-}
-
-// A refusal is what is wrong with a form that was sent, for the form itself.
-type refusal struct {
-	status      int
-	text        string
-	field, says string // the field of the directory, and what is wrong with it
-}
-
-// at is what is wrong with a field of the directory; empty: nothing.
-func (r refusal) at(field string) string {
-	if r.field == field {
-		return r.says
-	}
-	return ""
-}
-
-// refused says whether a form was refused for what a person can change in it, or for a right
-// that the person lacks, so that the form is shown again with what was typed.
-func (c *call) refused(err error) (refusal, bool) {
-	e, ok := errors.AsType[*directory.Error](err)
-	if !ok {
-		return refusal{}, false
-	}
-	p := explainDomain(e)
-	r := refusal{status: p.status, text: p.text, field: e.Field}
-	switch e.Kind {
-	case directory.Invalid:
-		r.status, r.text, r.says = http.StatusUnprocessableEntity, "Nothing was made or changed. See the marked field.", sentence(e.Detail)
-	case directory.Exists, directory.LimitReached, directory.Immutable, directory.Forbidden:
-	default:
-		return refusal{}, false
-	}
-	return r, true
 }

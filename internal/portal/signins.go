@@ -75,7 +75,7 @@ func (c *call) signIns() error {
 	v.More = v.Client.Value != "" || v.From.Value != "" || v.To.Value != ""
 	at := l.page()
 	q := signin.Query{
-		TenantID: c.caller.TenantID, ClientID: strings.ToLower(strings.TrimSpace(v.Client.Value)), CredentialID: strings.ToLower(v.Credential), Search: strings.TrimSpace(v.Search.Value),
+		TenantID: c.caller.TenantID, ClientID: strings.ToLower(strings.TrimSpace(v.Client.Value)), CredentialID: strings.ToLower(v.Credential), Search: at.Search,
 		OnlyFailures: v.Result.Value == refusedResult, OnlyGranted: v.Result.Value == grantedResult, After: at.After, Limit: at.Limit,
 	}
 	var err error

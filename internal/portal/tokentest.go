@@ -44,7 +44,7 @@ type tokenTestView struct {
 	Clients  []clientRow
 	Searched bool
 	More     bool
-	CarryOn  []hidden // of the query, besides the client
+	CarryOn  []part // of the query, besides the client
 
 	// Of the page with a client.
 	Client    *clientCard
@@ -63,8 +63,6 @@ type tokenTestView struct {
 
 	Result *testResult
 }
-
-type hidden struct{ Name, Value string }
 
 type clientCard struct{ Name, Kind, ClientID, To, Other string }
 
@@ -168,7 +166,7 @@ func (c *call) chooseClient(wrong string) error {
 	}
 	for _, key := range claimKeys {
 		if value := c.query(key); value != "" {
-			v.CarryOn = append(v.CarryOn, hidden{key, value})
+			v.CarryOn = append(v.CarryOn, part{key, value})
 		}
 	}
 	var err error

@@ -82,29 +82,26 @@ func (u *upstream) readAttempt(r *http.Request) (a attempt, err error) {
 	return a, nil
 }
 
-// firstPage is the portal's first page.
-const firstPage = "/portal"
-
 // returnPath lets through pages of the portal, whose names it does not judge,
-// and makes firstPage of everything else: other hosts in any spelling that some
+// and makes the first page, Path, of everything else: other hosts in any spelling that some
 // browser understands, and the pages of signing in and out.
 func returnPath(s string) string {
 	if len(s) > maxReturn || strings.Contains(s, "//") || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }) {
-		return firstPage
+		return Path
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "" || u.Opaque != "" || u.User != nil || u.Host != "" || u.Fragment != "" {
-		return firstPage
+		return Path
 	}
 	if strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
-		return firstPage
+		return Path
 	}
-	if u.Path != firstPage && !strings.HasPrefix(u.Path, firstPage+"/") {
-		return firstPage
+	if u.Path != Path && !strings.HasPrefix(u.Path, Path+"/") {
+		return Path
 	}
 	for _, not := range []string{"/sign-in", "/sign-out", "/link"} {
-		if page := strings.TrimPrefix(u.Path, firstPage); page == not || strings.HasPrefix(page, not+"/") {
-			return firstPage
+		if page := strings.TrimPrefix(u.Path, Path); page == not || strings.HasPrefix(page, not+"/") {
+			return Path
 		}
 	}
 	return s
