@@ -41,13 +41,18 @@ func TestPortal(t *testing.T) {
 		{"without JavaScript", testWithoutJavaScript},
 		{"links and sessions", testLinks},
 		{"a reader", testReader},
+		{"signing in elsewhere", testProvider},
+		{"a link from elsewhere", testLinkFromElsewhere},
+		{"help", testHelp},
+		{"diagnosis", testDiagnosis},
+		{"pages", testPages},
+		{"assets", testAssets},
 		{"hostile names", testHostileNames},
+		{"every link", testCrawl}, // with such names
 		{"hostile fields", testHostileFields},
 		{"hostile addresses", testHostileAddresses},
 		{"other origins", testOtherOrigins},
 		{"framing", testFraming},
-		{"pages", testPages},
-		{"assets", testAssets},
 	} {
 		t.Run(k.name, func(t *testing.T) { k.walk(t, w) })
 	}

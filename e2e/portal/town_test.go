@@ -47,16 +47,18 @@ const (
 // town is one service with people and things in it.
 type town struct {
 	*testkit.Service
-	issuer *localissuer.Issuer // a cluster's
-	admin  *client.Client
-	site   browser.Site
+	issuer   *localissuer.Issuer // a cluster's
+	provider *provider           // at which people sign in
+	admin    *client.Client
+	site     browser.Site
 
 	app      client.Application // my-app
 	group    client.ResourceGroupID
 	identity client.Identity // my-identity
 	cluster  client.ClusterID
 
-	shown client.Application // pets-api, which no walk changes
+	shown              client.Application // pets-api, which no walk changes
+	accepted, stranger string             // tokens that it takes, and does not
 }
 
 func newTown(t *testing.T) *town {
@@ -73,8 +75,9 @@ func newTown(t *testing.T) *town {
 	if err := os.WriteFile(ca, issuer.CAPEM(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := testkit.Serve(t, t.TempDir(), "--issuer-allow", "127.0.0.1", "--issuer-ca", ca)
-	w := &town{Service: s, issuer: issuer, admin: s.AsAdmin(t), site: browser.Site{URL: s.Authority, CAFile: s.CAFile}}
+	p := newProvider(t)
+	s := testkit.Serve(t, t.TempDir(), append(p.flags(), "--issuer-allow", "127.0.0.1", "--issuer-ca", ca)...)
+	w := &town{Service: s, issuer: issuer, provider: p, admin: s.AsAdmin(t), site: browser.Site{URL: s.Authority, CAFile: s.CAFile}}
 
 	ctx := t.Context()
 	w.app = w.application(t, "my-app")
@@ -88,6 +91,7 @@ func newTown(t *testing.T) *town {
 		t.Fatal(err)
 	}
 	w.people(t)
+	w.furnish(t)
 	return w
 }
 
@@ -157,12 +161,13 @@ func (w *town) people(t *testing.T) {
 	for _, name := range []string{"reports", "webhooks"} {
 		w.managedIdentity(t, name)
 	}
+	w.accepted, w.stranger = w.mint(t, "pets", "workload-identity-sa"), w.mint(t, "pets", "workload-identity-SA")
 	for range 3 {
-		if _, err := w.exchange(t, w.shown.AppID, w.mint(t, "pets", "workload-identity-sa")); err != nil {
+		if _, err := w.exchange(t, w.shown.AppID, w.accepted); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.exchange(t, w.shown.AppID, w.mint(t, "pets", "workload-identity-SA")); err == nil {
+	if _, err := w.exchange(t, w.shown.AppID, w.stranger); err == nil {
 		t.Fatal("a stranger got a token")
 	}
 }
