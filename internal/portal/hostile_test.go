@@ -128,3 +128,25 @@ func TestDisguisedTextsAreSeen(t *testing.T) {
 		}
 	})
 }
+
+// Links of other sites open pages, but fill in no forms.
+func TestOtherSitesFillInNoForms(t *testing.T) {
+	w := newWorld(t)
+	for from, want := range map[string]string{
+		"/portal/roles/new?principal=evil&role=Owner&scope=/":                "/portal/roles/new",
+		"/portal/roles/%6eew?principal=evil":                                 "/portal/roles/%6eew",
+		"/portal/applications/x/credentials/new?issuer=https://evil.example": "/portal/applications/x/credentials/new",
+		"/portal/issuers/-/new?url=https://evil.example":                     "/portal/issuers/-/new",
+		"/portal/sign-ins?client=a&code=7":                                   "/portal/sign-ins?client=a&code=7",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+from, nil)
+		w.must(err)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		if a := w.stranger().do(r); !strings.Contains(html.UnescapeString(a.body), `content="0;url=`+want+`"`) {
+			t.Errorf("%s leads to %s", from, a.body)
+		}
+		if got := returnPath(unfilled(from)); got != want {
+			t.Errorf("who signs in for %s comes to %s", from, got)
+		}
+	}
+}

@@ -79,7 +79,7 @@ func (c *call) showSignIn(p *problem) {
 	if c.r.Header.Get("Sec-Fetch-Site") == "cross-site" && c.r.Method == http.MethodGet && p == errSignedOut {
 		// Another site's link came without the strict cookie. The same page,
 		// asked for by this one, comes with it.
-		if err := c.show(page{template: "continue", title: "One moment"}, continueView{c.r.URL.RequestURI()}); err == nil {
+		if err := c.show(page{template: "continue", title: "One moment"}, continueView{unfilled(c.r.URL.RequestURI())}); err == nil {
 			return
 		}
 	}
@@ -134,7 +134,17 @@ func (c *call) startProvider() error {
 	if c.upstream == nil {
 		return errNoPage
 	}
-	return c.upstream.start(c.w, c.r, c.query("return"))
+	return c.upstream.start(c.w, c.r, unfilled(c.query("return")))
+}
+
+// unfilled is the URL of a page without what would fill in its form: another
+// site's link must not leave somebody one press of a button away from a role or a
+// credential that the site has chosen.
+func unfilled(page string) string {
+	if u, err := url.Parse(page); err == nil && strings.HasSuffix(u.Path, "/new") {
+		page, _, _ = strings.Cut(page, "?")
+	}
+	return page
 }
 
 func (c *call) finishProvider() error {
