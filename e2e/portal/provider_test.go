@@ -135,7 +135,7 @@ func testProvider(t *testing.T, w *town) {
 
 	// What she may do, she does.
 	b.Click("Certificates & secrets")
-	blade(b, w.issuer.URL(), "Service account name")
+	blade(b, w.issuer.URL())
 	w.works(t, app.AppID, "pets", "workload-identity-sa")
 
 	// The answer counts once.

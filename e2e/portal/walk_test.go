@@ -17,7 +17,7 @@ const kubernetesScenario = "Kubernetes accessing Azure resources"
 
 // blade does steps 4 to 11 of both procedures, from the page with the tab on.
 // What one calls a service account differs between the two.
-func blade(b *browser.Browser, issuer, account string) {
+func blade(b *browser.Browser, issuer string) {
 	// 4. In the Federated credentials tab, select Add credential. The Add a credential blade opens.
 	b.Click("Add credential")
 	b.Await("heading", "Add a credential")
@@ -28,7 +28,7 @@ func blade(b *browser.Browser, issuer, account string) {
 	// 7. Specify the Namespace.
 	b.Type("Namespace", "pets")
 	// 8. Specify the Service account name.
-	b.Type(account, "workload-identity-sa")
+	b.Type("Service account name", "workload-identity-sa")
 	// 9. The Subject identifier field auto-populates based on the values you entered.
 	b.SeeValue("Subject identifier", subject)
 	// 10. Add a Name for the federated credential.
@@ -48,7 +48,7 @@ func testApplication(t *testing.T, w *town) {
 	// 3. Go to Certificates and secrets.
 	b.Click("Certificates & secrets")
 	b.Click("Federated credentials")
-	blade(b, w.issuer.URL(), "Service account name")
+	blade(b, w.issuer.URL())
 
 	want := map[string]client.FederatedCredential{"kubernetes-federated-identity": {
 		Name: "kubernetes-federated-identity", Issuer: w.issuer.URL(), Subject: subject, Audiences: []string{audience},
@@ -77,7 +77,7 @@ func testIdentity(t *testing.T, w *town) {
 	// 3. Go to Federated credentials.
 	b.Within("navigation", "Overview").Click("Settings")
 	b.Click("Federated credentials")
-	blade(b, w.issuer.URL(), "Service account")
+	blade(b, w.issuer.URL())
 
 	got, err := w.admin.IdentityCredential(t.Context(), w.identityID("my-identity"), "kubernetes-federated-identity")
 	if err != nil {
@@ -112,7 +112,7 @@ func testLook(t *testing.T, w *town) {
 	for _, k := range [][2]string{
 		{"Cluster issuer URL", shownIssuer},
 		{"Namespace", "pets"},
-		{"Service account", "ai-service-account"},
+		{"Service account name", "ai-service-account"},
 		{"Subject identifier", "system:serviceaccount:pets:ai-service-account"},
 		{"Name", "my-credential"},
 		{"Audience", audience},

@@ -383,15 +383,11 @@ func (x *exam) clusterChoice() choice {
 
 // fields are the form's, with what is typed.
 func (x *exam) fields() []field {
-	account := "Service account name"
-	if x.isIdentity() {
-		account = "Service account"
-	}
 	subjectHint := "This value is generated from the details above. Tick the box to write it yourself."
 	all := []field{
 		{Name: "cluster-issuer", Label: "Cluster issuer URL", Value: x.ClusterIssuer, Placeholder: "Service account issuer URL", Max: credential.MaxIssuer, Required: true, Hint: "Exactly as in the cluster's tokens: kubectl get --raw " + discoveryPath},
 		{Name: "namespace", Label: "Namespace", Value: x.Namespace, Placeholder: "Namespace", Required: true, Options: x.namespaces},
-		{Name: "account", Label: account, Value: x.Account, Placeholder: account, Required: true, Options: x.accounts},
+		{Name: "account", Label: "Service account name", Value: x.Account, Placeholder: "Service account name", Required: true, Options: x.accounts},
 		{Name: "organization", Label: "Organization", Value: x.Organization, Placeholder: "Organization or user", Required: true},
 		{Name: "organization-id", Label: "Organization id", Value: x.OrganizationID, Placeholder: "A number"},
 		{Name: "repository", Label: "Repository", Value: x.Repository, Placeholder: "Repository", Required: true},

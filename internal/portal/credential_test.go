@@ -21,7 +21,6 @@ type held struct {
 	clientID string
 	parent   directory.Parent
 	path     string
-	account  string // what its form calls a service account
 }
 
 // holders makes one of each kind, "pets".
@@ -33,8 +32,8 @@ func (w *world) holders() []held {
 	m, _, err := w.dir.PutIdentity(w.t.Context(), w.admin, directory.Identity{IdentityRef: ref, Location: "local"})
 	w.must(err)
 	return []held{
-		{credential.Application, "pets", app.AppID, directory.Parent{Application: &directory.Ref{ID: app.ID}}, "/portal/applications/" + app.ID + "/credentials", "Service account name"},
-		{credential.ManagedIdentity, "pets", m.ClientID, directory.Parent{Identity: &ref}, "/portal/groups/" + testSubscription + "/rg/identities/pets/credentials", "Service account"},
+		{credential.Application, "pets", app.AppID, directory.Parent{Application: &directory.Ref{ID: app.ID}}, "/portal/applications/" + app.ID + "/credentials"},
+		{credential.ManagedIdentity, "pets", m.ClientID, directory.Parent{Identity: &ref}, "/portal/groups/" + testSubscription + "/rg/identities/pets/credentials"},
 	}
 }
 
@@ -217,7 +216,7 @@ func TestAddCredential(t *testing.T) {
 	both(t, func(t *testing.T, w *world, h held) {
 		p := w.signIn(w.admin)
 		p.get(h.path+"/new").want(t, http.StatusOK, "Add a credential", "Federated credential scenario", "Kubernetes accessing Azure resources", "GitHub Actions deploying Azure resources",
-			"GitLab CI/CD deploying Azure resources", "Other issuer", "Connect your Kubernetes service account", "Cluster issuer URL", "Namespace", h.account, "Subject identifier",
+			"GitLab CI/CD deploying Azure resources", "Other issuer", "Connect your Kubernetes service account", "Cluster issuer URL", "Namespace", "Service account name", "Subject identifier",
 			"Credential details", "Name", "Audience", "Edit (optional)", "Add", "Check")
 		for _, s := range scenarios {
 			t.Run(s.name, func(t *testing.T) {
@@ -291,7 +290,7 @@ func TestUpdateCredential(t *testing.T) {
 		f := w.addCredential(h, "made-by-az", aks, "system:serviceaccount:pets:ai-service")
 		at := h.path + "/" + f.ID
 		a := p.get(at)
-		a.want(t, http.StatusOK, "made-by-az", "Update", "Delete", "Cluster issuer URL", "Namespace", h.account, "Subject identifier", "Audience")
+		a.want(t, http.StatusOK, "made-by-az", "Update", "Delete", "Cluster issuer URL", "Namespace", "Service account name", "Subject identifier", "Audience")
 		a.wantHTML(t, `<option value="kubernetes" selected>`, `value="`+aks+`"`, `name="namespace" type="text" value="pets"`, `name="account" type="text" value="ai-service"`,
 			`name="subject" type="text" value="system:serviceaccount:pets:ai-service"`)
 		if n := strings.Count(a.body, " readonly"); n != 3 { // subject, name, audience

@@ -80,8 +80,11 @@ func (c *call) show(p page, data any) error {
 		return fmt.Errorf("no template %q", p.template)
 	}
 	f := frame{Title: p.title, Above: p.above, Trail: p.trail, Side: p.side, Wide: p.wide, Done: p.done, Version: c.Version, Theme: c.theme(), Page: data}
-	if len(p.trail) > 0 && len(p.side) > 0 {
-		f.SideTitle = p.trail[len(p.trail)-1].Text
+	if len(p.side) > 0 {
+		f.SideTitle = p.title // on an object's first page, which is named after it
+		if !p.side[0].Current {
+			f.SideTitle = p.trail[len(p.trail)-1].Text
+		}
 	}
 	if c.session.ID != "" {
 		f.SignedIn, f.Who, f.TenantID, f.Menu = true, c.caller.Name, c.caller.TenantID, c.menu()
