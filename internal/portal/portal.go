@@ -45,8 +45,6 @@ type Config struct {
 	URL string
 	// IssuerAllow are the issuers that may have private addresses.
 	IssuerAllow []string
-	// Base is the configured URL that was asked.
-	Base func(*http.Request) string
 	// Tenant is the id of the tenant that a provider's people sign in to.
 	Tenant string
 	// Provider is where people sign in besides by a one-time link; nil: nowhere.

@@ -18,11 +18,6 @@ const (
 	linkPath     = Path + "/link"
 )
 
-// LinkURL is where a one-time link leads, below the service's base URL.
-func LinkURL(base, token string) string {
-	return base + linkPath + "?token=" + url.QueryEscape(token)
-}
-
 var sessionPages = []route{
 	{"GET " + signInPath, (*call).signIn, true},
 	{"GET " + signInPath + "/provider", (*call).startProvider, true},

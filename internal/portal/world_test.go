@@ -80,7 +80,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Cleanup(w.server.Close)
 	c := Config{
 		Directory: w.dir, Issuers: verifier, Keys: ring, SignIns: w.records, Tenant: testTenant, Seal: sealer, Clock: w.clock.Now, Version: "test",
-		URL: w.server.URL, Base: func(*http.Request) string { return w.server.URL },
+		URL:      w.server.URL,
 		Exchange: exchange.New(exchange.Config{Directory: w.dir, Issuers: verifier, Keys: ring, IssuerURL: w.server.URL, OwnAudiences: []string{w.server.URL}, Clock: w.clock.Now}),
 		Refusal:  token.Told,
 		Rotate: func(_ context.Context, by directory.Caller) error {

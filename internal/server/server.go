@@ -234,7 +234,7 @@ func (s *Service) openSurfaces() error {
 	s.hosted = hosted.New(hosted.Config{Directory: s.directory, Note: note, Log: s.log})
 	s.portal = portal.New(portal.Config{
 		Directory: s.directory, Exchange: s.exchange, Issuers: s.issuers, Keys: s.keys, SignIns: s.signIns, Rotate: s.rotate, CheckKeySet: checkKeySet, Refusal: token.Told,
-		URL: c.PublicURL, IssuerAllow: c.IssuerAllow, Base: base, Tenant: s.defaultTenant, Provider: s.provider, Seal: s.seal, Address: addressIn, RequestID: requestID, Note: note, Log: s.log, Clock: c.Clock, Version: c.Version,
+		URL: c.PublicURL, IssuerAllow: c.IssuerAllow, Tenant: s.defaultTenant, Provider: s.provider, Seal: s.seal, Address: addressIn, RequestID: requestID, Note: note, Log: s.log, Clock: c.Clock, Version: c.Version,
 	})
 	return nil
 }
