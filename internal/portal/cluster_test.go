@@ -81,6 +81,9 @@ func TestClusters(t *testing.T) {
 	reader.lacks("/portal/clusters", "Register cluster")
 	reader.lacks(clusterPath(k.ClusterRef), "Upload its keys", "Delete cluster", "Settings of the issuer")
 	reader.opens("/portal/clusters/new", "You may not register clusters")
+	if a := reader.get(clusterPath(k.ClusterRef, "delete")); a.status != http.StatusForbidden || !strings.Contains(a.text(), "It takes the right "+clusterAction+"delete") {
+		t.Errorf("a reader is asked whether to delete: %d %s", a.status, a.text())
+	}
 	for _, at := range []string{"keys", "delete"} {
 		if a := reader.post(clusterPath(k.ClusterRef, at), "keyset", otherKeys(t)); a.status != http.StatusForbidden {
 			t.Errorf("a reader at %s: %d %s", at, a.status, a.text())
