@@ -96,7 +96,9 @@ func (s *Service) observed(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Ms-Request-Id", e.id)
 	h.Set("Request-Id", e.id)
-	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	if !isLoopback(hostname(r)) { // whose other ports are other people's
+		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	if id := r.Header.Get("Client-Request-Id"); uuid.Validate(id) == nil && strings.EqualFold(r.Header.Get("Return-Client-Request-Id"), "true") {
 		h.Set("Client-Request-Id", id)

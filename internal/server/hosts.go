@@ -47,6 +47,14 @@ func isLoopback(name string) bool {
 	return name == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// hostname is the name that a client asked, without the port.
+func hostname(r *http.Request) string {
+	if name, _, err := net.SplitHostPort(r.Host); err == nil {
+		return name
+	}
+	return strings.Trim(r.Host, "[]")
+}
+
 func (h hosts) of(r *http.Request) token.Host {
 	if host, ok := h.byName[strings.TrimSuffix(strings.ToLower(r.Host), ":443")]; ok {
 		return host

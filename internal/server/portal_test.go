@@ -264,7 +264,7 @@ func TestPortalOverTheNetwork(t *testing.T) {
 			for _, who := range []string{"", session} {
 				get, text := do("GET", route.Pattern, who)
 				head, none := do("HEAD", route.Pattern, who)
-				if get.StatusCode != head.StatusCode || none != "" || get.StatusCode >= 500 || get.Header.Get("Strict-Transport-Security") == "" || get.Header.Get("Content-Security-Policy") == "" {
+				if get.StatusCode != head.StatusCode || none != "" || get.StatusCode >= 500 || get.Header.Get("Strict-Transport-Security") != "" || get.Header.Get("Content-Security-Policy") == "" {
 					t.Errorf("%s: %d by GET and %d by HEAD, with %q; %v", route.Pattern, get.StatusCode, head.StatusCode, none, get.Header)
 				}
 				if who == "" && !route.Open && (get.StatusCode != http.StatusUnauthorized || !strings.Contains(text, "Sign in")) {

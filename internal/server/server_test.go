@@ -75,6 +75,20 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// A browser keeps the promise for a host with all its ports, and on localhost
+// the others are other people's.
+func TestOnlyTLSIsPromisedForNamesOfItsOwn(t *testing.T) {
+	s := &Service{metrics: newMetrics("test"), log: slog.New(slog.DiscardHandler)}
+	for host, want := range map[string]bool{"entente.example.org": true, "entente.example.org:8443": true, "localhost": false, "localhost:8443": false, "127.0.0.1:8443": false, "[::1]:8443": false, "[::1]": false} {
+		r := httptest.NewRequest(http.MethodGet, "https://"+host+"/", nil)
+		w := httptest.NewRecorder()
+		s.observed(w, r)
+		if got := w.Header().Get("Strict-Transport-Security") != ""; got != want {
+			t.Errorf("%s: %v, want %v", host, got, want)
+		}
+	}
+}
+
 func TestSurfaceOf(t *testing.T) {
 	s := &Service{}
 	for path, want := range map[string]string{
