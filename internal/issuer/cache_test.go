@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -118,6 +119,32 @@ func TestWhoSawOlderKeysGetsThoseThatCameInBetween(t *testing.T) {
 	if n := f.fetches(); n != 2 {
 		t.Errorf("asked %d times", n)
 	}
+}
+
+func TestSinceWhenKeysHaveBeenSeen(t *testing.T) {
+	k1, k2, k3 := newSigner(t, "k1", "RS256"), newSigner(t, "k2", "RS256"), newSigner(t, "k3", "RS256")
+	f := newFakeIssuer(t, k1)
+	v, clock := newVerifier(t, Config{DB: openDB(t)})
+	saw := func(key *signer, want map[string]time.Time) {
+		t.Helper()
+		_, err := verify(v, t.Context(), f.source(), key.sign(t, claims(f.url), nil))
+		wantKind(t, err, "")
+		if got, err := v.Seen(t.Context(), f.source()); err != nil || !maps.EqualFunc(got, want, time.Time.Equal) {
+			t.Errorf("%v, %v, want %v", got, err, want)
+		}
+	}
+	if got, err := v.Seen(t.Context(), f.source()); err != nil || len(got) != 0 {
+		t.Errorf("before anybody came: %v, %v", got, err)
+	}
+	first := v.now().Truncate(time.Millisecond)
+	saw(k1, map[string]time.Time{"k1": first})
+	clock.advance(10 * time.Minute)
+	second := v.now().Truncate(time.Millisecond)
+	f.publish(k1, k2)
+	saw(k2, map[string]time.Time{"k1": first, "k2": second})
+	clock.advance(10 * time.Minute)
+	f.publish(k2, k3)
+	saw(k3, map[string]time.Time{"k2": second, "k3": v.now().Truncate(time.Millisecond)})
 }
 
 func TestRotation(t *testing.T) {

@@ -26,12 +26,15 @@ type keysView struct {
 }
 
 // keyRow is a key. Of one whose ids alone are known the other texts are empty.
-type keyRow struct{ ID, Type, Algorithm string }
+type keyRow struct {
+	ID, Type, Algorithm string
+	Since               time.Time // that it has been seen; zero: not known
+}
 
 func keyRows(keys []issuer.Key) []keyRow {
 	rows := make([]keyRow, len(keys))
 	for i, k := range keys {
-		rows[i] = keyRow{k.ID, fmt.Sprintf("%s, %d bits", k.Type, k.Bits), k.Algorithm}
+		rows[i] = keyRow{ID: k.ID, Type: fmt.Sprintf("%s, %d bits", k.Type, k.Bits), Algorithm: k.Algorithm}
 		if k.Curve != "" {
 			rows[i].Type = k.Type + ", " + k.Curve
 		}
@@ -77,6 +80,13 @@ func (c *call) keys(src issuer.Source, registered bool, ids []string, check stri
 		return v, err
 	}
 	v.Keys, v.Problems, v.ReadAt, v.Fresh = keyRows(s.Keys), problemTexts(s.Problems), s.FetchedAt, s.FreshUntil
+	since, err := c.Issuers.Seen(c, src)
+	if err != nil {
+		return v, err
+	}
+	for i, k := range v.Keys {
+		v.Keys[i].Since = since[k.ID]
+	}
 	v.Unread = !v.Uploaded && s.FetchedAt.IsZero()
 	if s.Err != nil {
 		v.Failed = sentence(whatFailed(s.Err))
