@@ -4,11 +4,26 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/entente-id/entente/internal/credential"
 	"github.com/entente-id/entente/internal/directory"
+	"github.com/entente-id/entente/internal/localissuer"
 	"github.com/entente-id/entente/internal/roles"
 )
+
+// How old a key is can be known only by having seen it.
+func TestKeysOfAnIssuerHaveAnAge(t *testing.T) {
+	w := newWorkload(t)
+	p := w.signIn(w.admin)
+	p.post("/portal/test", "client", w.app.AppID, "token", w.mint(localissuer.Token{}), "scope", defaultScope)
+	found, err := w.dir.Issuers(t.Context(), w.admin, directory.Page{})
+	w.must(err)
+	w.clock.Advance(20 * time.Minute)
+	if rows := rowsOf(p.get(issuerPath(found.Items[0].Name))); !strings.Contains(rows, "20 minutes ago") {
+		t.Errorf("the keys: %s", rows)
+	}
+}
 
 func TestIssuers(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.CheckKeySet = checkAnySet })
