@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/entente-id/entente/internal/db"
@@ -132,7 +131,7 @@ func (d *Directory) Clusters(ctx context.Context, c Caller, subscriptionID, grou
 	w.named(d.DB, page.Search, `r.name_key`, []string{`r.issuer_url`}, `r.id`)
 	all := w
 	w.past(page, order...)
-	items, err := query(ctx, d.DB.Read(), scanCluster(), `SELECT `+clusterColumns+` FROM `+clusterTables+` WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanCluster(), `SELECT `+clusterColumns+` FROM `+clusterTables+` WHERE `+w.text()+` ORDER BY `+page.order(order...)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Cluster]{}, err
 	}

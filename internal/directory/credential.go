@@ -96,8 +96,8 @@ func (d *Directory) Credentials(ctx context.Context, c Caller, ref Parent, page 
 		w.search(d.DB, page.Search, "", nil, []string{`name`, `issuer`, `subject`}, []string{`id`})
 	}
 	all := w
-	w.add(`name_key > ?`, page.After)
-	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
+	w.past(page, `name_key`)
+	items, err := query(ctx, d.DB.Read(), scanCredential, `SELECT `+credentialColumns+` FROM credentials WHERE `+w.text()+` ORDER BY `+page.order(`name_key`)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Credential]{}, err
 	}

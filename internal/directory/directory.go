@@ -68,8 +68,11 @@ type Page struct {
 	// finds the one that has it as its id or client id. Of an After it must be
 	// the same as before.
 	Search string
-	Count  bool // also say how long the list is
-	Most   int  // do not count further than this; 0: to the end
+	// Down turns the order round, of lists that are by name and take no
+	// Filter. Of an After it must be the same as before.
+	Down  bool
+	Count bool // also say how long the list is
+	Most  int  // do not count further than this; 0: to the end
 }
 
 // Paged is one page of a list. Next is empty on the last one.

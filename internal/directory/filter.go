@@ -174,15 +174,28 @@ func (w *where) first(table, tables string, o Order, page Page) string {
 	return table + `.id IN (SELECT ` + table + `.id FROM ` + tables + ` WHERE ` + w.text() + ` ORDER BY ` + o.text(table) + ` LIMIT ` + w.arg(page.limit()+1) + `)`
 }
 
-// past starts a list behind the item whose key, of one name for each column
-// and slashes between them, is the page's.
+// order is the ORDER BY of a list by columns, which is what an index has or all
+// of it turned round.
+func (p Page) order(columns ...string) string {
+	if p.Down {
+		return strings.Join(columns, " DESC, ") + " DESC"
+	}
+	return strings.Join(columns, ", ")
+}
+
+// past starts a list in the order of columns behind the item whose key, of one
+// name for each column and slashes between them, is the page's.
 func (w *where) past(page Page, columns ...string) {
 	values := []any{}
 	for value := range strings.SplitSeq(page.After, "/") {
 		values = append(values, value)
 	}
+	than := `>`
+	if page.Down {
+		than = `<`
+	}
 	if page.After != "" && len(values) == len(columns) {
-		w.add(`(`+strings.Join(columns, ", ")+`) > (?`+strings.Repeat(", ?", len(columns)-1)+`)`, values...)
+		w.add(`(`+strings.Join(columns, ", ")+`) `+than+` (?`+strings.Repeat(", ?", len(columns)-1)+`)`, values...)
 	}
 }
 

@@ -103,7 +103,7 @@ func (d *Directory) Groups(ctx context.Context, c Caller, subscriptionID string,
 	w.named(d.DB, page.Search, `name_key`, nil)
 	all := w
 	w.past(page, order...)
-	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanGroup, `SELECT `+groupColumns+` FROM resource_groups WHERE `+w.text()+` ORDER BY `+page.order(order...)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Group]{}, err
 	}

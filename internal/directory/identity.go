@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/entente-id/entente/internal/credential"
@@ -100,7 +99,7 @@ func (d *Directory) Identities(ctx context.Context, c Caller, subscriptionID, gr
 	w.named(d.DB, page.Search, `r.name_key`, nil, `r.id`, `r.client_id`)
 	all := w
 	w.past(page, order...)
-	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities r WHERE `+w.text()+` ORDER BY `+strings.Join(order, ", ")+` LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanIdentity, `SELECT `+identityColumns+` FROM managed_identities r WHERE `+w.text()+` ORDER BY `+page.order(order...)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Identity]{}, err
 	}

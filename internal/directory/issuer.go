@@ -108,7 +108,7 @@ func (d *Directory) Issuers(ctx context.Context, c Caller, page Page) (Paged[Iss
 	w.named(d.DB, page.Search, `name_key`, []string{`url`}, `id`)
 	all := w
 	w.past(page, `name_key`)
-	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE `+w.text()+` ORDER BY name_key LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanIssuer, `SELECT `+issuerColumns+` FROM issuers WHERE `+w.text()+` ORDER BY `+page.order(`name_key`)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return Paged[Issuer]{}, err
 	}

@@ -547,3 +547,124 @@ func TestEventFilters(t *testing.T) {
 		}
 	})
 }
+
+// A list by name that is read down is the one that is read up turned round, in
+// pages of each size.
+func TestDown(t *testing.T) {
+	each(t, func(w *world) {
+		app := w.client("holder")
+		w.group("one")
+		holder := w.identity("one", "holder")
+		var prod directory.ClusterRef
+		for i, name := range []string{"delta", "Alpha-x", "charlie-x", "alpha2", "Bravo-X", "echo"} {
+			w.group("g-" + name)
+			for _, group := range []string{"one", "g-delta", "g-Alpha-x"}[:i%3+1] { // some names are in several groups
+				w.identity(group, name)
+				prod = w.cluster(group, name, nil).ClusterRef
+			}
+			for _, p := range []directory.Parent{app.parent(), parentIdentity(holder)} {
+				s := spec(name)
+				s.Issuer = "https://" + name + ".example"
+				_, err := w.dir.AddCredential(w.ctx(), w.system, p, s)
+				w.ok(err)
+			}
+		}
+		_, _, err := w.dir.PutIssuer(w.ctx(), w.system, directory.Issuer{Name: "By-hand", URL: "https://x.example/by-hand", KeySource: directory.UploadedKeys, KeySet: keySet})
+		w.ok(err)
+		_, err = w.dir.ReportServiceAccounts(w.ctx(), w.system, prod, accounts("pets/web", "pets/xy", "a/web", "zoo/x", "zoo/web"))
+		w.ok(err)
+		reader := w.holder("reader", roles.Reader, "/subscriptions/"+w.subscription+"/resourceGroups/one").Caller
+
+		for name, list := range map[string]func(size int, ask directory.Page) []string{
+			"groups": func(size int, ask directory.Page) []string {
+				return every(w, size, ask, directory.Group.Scope, func(p directory.Page) (directory.Paged[directory.Group], error) {
+					return w.dir.Groups(w.ctx(), w.system, "", p)
+				})
+			},
+			"groups of a subscription": func(size int, ask directory.Page) []string {
+				return every(w, size, ask, directory.Group.Scope, func(p directory.Page) (directory.Paged[directory.Group], error) {
+					return w.dir.Groups(w.ctx(), w.system, w.subscription, p)
+				})
+			},
+			"identities": w.identitiesOf(w.system, "", ""), "identities of a subscription": w.identitiesOf(w.system, w.subscription, ""),
+			"identities of a group": w.identitiesOf(w.system, w.subscription, "one"), "identities that a reader sees": w.identitiesOf(reader, "", ""),
+			"clusters": w.clustersOf("", ""), "clusters of a subscription": w.clustersOf(w.subscription, ""), "clusters of a group": w.clustersOf(w.subscription, "one"),
+			"issuers": func(size int, ask directory.Page) []string {
+				return every(w, size, ask, func(i directory.Issuer) string { return i.Name }, func(p directory.Page) (directory.Paged[directory.Issuer], error) {
+					return w.dir.Issuers(w.ctx(), w.system, p)
+				})
+			},
+			"credentials of an application": w.credentialsOf(app.parent()), "credentials of an identity": w.credentialsOf(parentIdentity(holder)),
+			"service accounts": func(size int, ask directory.Page) []string {
+				return every(w, size, ask, accountText, func(p directory.Page) (directory.Paged[directory.ServiceAccount], error) {
+					found, _, err := w.dir.ServiceAccounts(w.ctx(), w.system, prod, "", p)
+					return found, err
+				})
+			},
+			"namespaces": func(size int, ask directory.Page) []string {
+				return every(w, size, ask, func(n directory.Namespace) string { return n.Name }, func(p directory.Page) (directory.Paged[directory.Namespace], error) {
+					found, _, err := w.dir.Namespaces(w.ctx(), w.system, prod, p)
+					return found, err
+				})
+			},
+		} {
+			for _, search := range []string{"", "X"} {
+				want := list(50, directory.Page{Search: search})
+				if slices.Reverse(want); len(want) < 2 {
+					w.Errorf("%s with %q: %q is too little to compare", name, search, want)
+				}
+				for _, size := range []int{1, 2, 3, len(want), 50} {
+					if diff := cmp.Diff(want, list(size, directory.Page{Search: search, Down: true})); diff != "" {
+						w.Errorf("%s with %q in pages of %d: %s", name, search, size, diff)
+					}
+				}
+			}
+			for _, after := range []string{"x", "/", "//", "\x00", "\xff/x/y", strings.Repeat("x/", 100)} {
+				list(50, directory.Page{After: after, Down: true})
+			}
+		}
+	})
+}
+
+// every is all of a list that ask begins, each as a text, and no two the same.
+func every[T any](w *world, size int, ask directory.Page, text func(T) string, list func(directory.Page) (directory.Paged[T], error)) []string {
+	w.Helper()
+	texts := []string{}
+	for _, item := range all(w, size, func(p directory.Page) (directory.Paged[T], error) {
+		p.Search, p.Down = ask.Search, ask.Down
+		if p.After == "" {
+			p.After = ask.After
+		}
+		return list(p)
+	}) {
+		if slices.Contains(texts, text(item)) {
+			w.Errorf("%s is there twice", text(item))
+		}
+		texts = append(texts, text(item))
+	}
+	return texts
+}
+
+func (w *world) identitiesOf(c directory.Caller, subscription, group string) func(int, directory.Page) []string {
+	return func(size int, ask directory.Page) []string {
+		return every(w, size, ask, func(m directory.Identity) string { return m.ResourceID() }, func(p directory.Page) (directory.Paged[directory.Identity], error) {
+			return w.dir.Identities(w.ctx(), c, subscription, group, p)
+		})
+	}
+}
+
+func (w *world) clustersOf(subscription, group string) func(int, directory.Page) []string {
+	return func(size int, ask directory.Page) []string {
+		return every(w, size, ask, func(k directory.Cluster) string { return k.ResourceID() }, func(p directory.Page) (directory.Paged[directory.Cluster], error) {
+			return w.dir.Clusters(w.ctx(), w.system, subscription, group, p)
+		})
+	}
+}
+
+func (w *world) credentialsOf(parent directory.Parent) func(int, directory.Page) []string {
+	return func(size int, ask directory.Page) []string {
+		return every(w, size, ask, func(c directory.Credential) string { return c.Name }, func(p directory.Page) (directory.Paged[directory.Credential], error) {
+			return w.dir.Credentials(w.ctx(), w.system, parent, p)
+		})
+	}
+}

@@ -109,7 +109,7 @@ func (d *Directory) ServiceAccounts(ctx context.Context, c Caller, ref ClusterRe
 	}
 	all := w
 	w.past(page, `namespace`, `name`)
-	items, err := query(ctx, d.DB.Read(), scanServiceAccount, `SELECT namespace, name, client_id FROM service_accounts WHERE `+w.text()+` ORDER BY namespace, name LIMIT `+w.arg(page.limit()+1), w.args...)
+	items, err := query(ctx, d.DB.Read(), scanServiceAccount, `SELECT namespace, name, client_id FROM service_accounts WHERE `+w.text()+` ORDER BY `+page.order(`namespace`, `name`)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	if err != nil {
 		return none, at, err
 	}
@@ -129,7 +129,7 @@ func (d *Directory) Namespaces(ctx context.Context, c Caller, ref ClusterRef, pa
 	items, err := query(ctx, d.DB.Read(), func(r row) (n Namespace, err error) {
 		err = r.Scan(&n.Name, &n.ServiceAccounts)
 		return n, err
-	}, `SELECT namespace, count(*) FROM service_accounts WHERE `+w.text()+` GROUP BY namespace ORDER BY namespace LIMIT `+w.arg(page.limit()+1), w.args...)
+	}, `SELECT namespace, count(*) FROM service_accounts WHERE `+w.text()+` GROUP BY namespace ORDER BY `+page.order(`namespace`)+` LIMIT `+w.arg(page.limit()+1), w.args...)
 	return paged(items, page, func(n Namespace) string { return n.Name }), at, err
 }
 
