@@ -27,7 +27,7 @@ type applicationRow struct {
 // applications is the list of applications.
 func (c *call) applications() error {
 	l := c.list("q", "sort")
-	order, ok := map[string]directory.Order{"": directory.ByName, "name-down": directory.ByNameDown, "new": directory.ByCreatedDown, "old": directory.ByCreated}[l.Get("sort")]
+	order, ok := map[string]directory.Order{"": directory.ByName, nameDown: directory.ByNameDown, "new": directory.ByCreatedDown, "old": directory.ByCreated}[l.Get("sort")]
 	if !ok {
 		return c.redirect(l.With("sort", ""))
 	}
@@ -36,7 +36,7 @@ func (c *call) applications() error {
 		return err
 	}
 	v := applicationsView{
-		List: l, Search: "Search by part of a name, or by a client or object ID", Name: l.Column("Display name", "", "name-down"), Age: l.Column("Created", "old", "new"),
+		List: l, Search: "Search by part of a name, or by a client or object ID", Name: l.Name("Display name"), Age: l.Column("Created", "old", "new"),
 		MayCreate: c.mayCreateApplications(), New: applicationsPath + "/new", OnlyOwned: !c.rights.Has("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
 	}
 	if v.Age.Sort == "" {

@@ -9,6 +9,7 @@ import (
 type clustersView struct {
 	List     *listing
 	Search   string
+	Name     column
 	Clusters []clusterRow
 	New      string // empty: the caller may register none
 }
@@ -21,12 +22,16 @@ type clusterRow struct {
 
 // clusters is the list of registered clusters.
 func (c *call) clusters() error {
-	l := c.list("q")
-	found, err := c.Directory.Clusters(c, c.caller, "", "", l.page())
+	l := c.list("q", "sort")
+	some, ok := l.byName()
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
+	found, err := c.Directory.Clusters(c, c.caller, "", "", some)
 	if err != nil {
 		return err
 	}
-	v := clustersView{List: l, Search: "Search by part of a name or of an issuer URL"}
+	v := clustersView{List: l, Search: "Search by part of a name or of an issuer URL", Name: l.Name("Name")}
 	for _, k := range fill(l, found) {
 		row := clusterRow{Name: k.Name, To: clusterPath(k.ClusterRef), Group: k.Group, GroupTo: groupPath(k.SubscriptionID, k.Group), Keys: keysInWords(k.Issuer)}
 		if k.Issuer != nil {

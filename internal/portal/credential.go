@@ -117,6 +117,7 @@ type trustedCredential struct {
 
 type credentialsView struct {
 	List        *listing
+	Name        column
 	Tabs        []link
 	Noun        string
 	Add         string
@@ -141,8 +142,11 @@ func (c *call) credentials() error {
 			return c.certificates(h.application)
 		}
 	}
-	l := c.list("q")
-	some := l.page()
+	l := c.list("q", "sort")
+	some, ok := l.byName()
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
 	some.Count = true
 	found, err := c.Directory.Credentials(c, c.caller, h.parent(), some)
 	if err != nil {
@@ -156,7 +160,7 @@ func (c *call) credentials() error {
 	if err != nil {
 		return err
 	}
-	v := credentialsView{List: l, Noun: h.noun(), Add: h.path("new"), MayWrite: may, Quota: q, Full: q.Used >= q.Limit, Settings: c.rights.Can("Entente.Federation/policies/write", "/")}
+	v := credentialsView{List: l, Name: l.Name("Name"), Noun: h.noun(), Add: h.path("new"), MayWrite: may, Quota: q, Full: q.Used >= q.Limit, Settings: c.rights.Can("Entente.Federation/policies/write", "/")}
 	if v.Credentials, err = c.trusted(h, fill(l, found)); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type groupView struct {
 
 	List       *listing
 	Search     string
+	Name       column
 	Identities []identityRow
 	Create     string // empty: the caller may not
 
@@ -59,18 +60,23 @@ func (c *call) group() error {
 	if err != nil {
 		return err
 	}
+	l := c.list("q", "sort")
+	some, ok := l.byName()
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
 	subscription, err := c.Directory.Subscription(c, c.caller, g.SubscriptionID)
 	if err != nil {
 		return err
 	}
 	v := groupView{
 		Subscription: subscription.DisplayName, SubscriptionID: g.SubscriptionID, ResourceID: g.Scope(), Location: g.Location, Created: g.CreatedAt,
-		List: c.list("q"), Search: "Search by part of a name, or by a client or principal ID", ClustersURL: clustersPath,
+		List: l, Search: "Search by part of a name, or by a client or principal ID", Name: l.Name("Name"), ClustersURL: clustersPath,
 	}
 	for _, t := range tagRows(g.Tags, 0) {
 		v.Tags = append(v.Tags, fact{t.Name, t.Value})
 	}
-	identities, err := c.Directory.Identities(c, c.caller, g.SubscriptionID, g.Name, v.List.page())
+	identities, err := c.Directory.Identities(c, c.caller, g.SubscriptionID, g.Name, some)
 	if err != nil && !isForbidden(err) {
 		return err
 	}

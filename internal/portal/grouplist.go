@@ -11,6 +11,7 @@ import (
 type groupsView struct {
 	List      *listing
 	Search    string
+	Name      column
 	Groups    []groupRow
 	MayCreate bool
 	New       string
@@ -23,8 +24,12 @@ type groupRow struct {
 
 // groups is the list of resource groups.
 func (c *call) groups() error {
-	l := c.list("q")
-	found, err := c.Directory.Groups(c, c.caller, "", l.page())
+	l := c.list("q", "sort")
+	some, ok := l.byName()
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
+	found, err := c.Directory.Groups(c, c.caller, "", some)
 	if err != nil {
 		return err
 	}
@@ -36,7 +41,7 @@ func (c *call) groups() error {
 	for _, s := range subscriptions {
 		names[s.ID] = s.DisplayName
 	}
-	v := groupsView{List: l, Search: "Search by part of a name", New: groupsPath + "/new", MayCreate: len(c.mayHoldGroups(subscriptions)) > 0}
+	v := groupsView{List: l, Search: "Search by part of a name", Name: l.Name("Name"), New: groupsPath + "/new", MayCreate: len(c.mayHoldGroups(subscriptions)) > 0}
 	for _, g := range fill(l, found) {
 		v.Groups = append(v.Groups, groupRow{g.Name, groupPath(g.SubscriptionID, g.Name), names[g.SubscriptionID], g.Location, g.CreatedAt})
 	}

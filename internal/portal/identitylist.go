@@ -11,6 +11,7 @@ const identitiesPath = Path + "/identities"
 type identitiesView struct {
 	List       *listing
 	Search     string
+	Name       column
 	Identities []identityRow
 	Groups     string
 }
@@ -25,13 +26,17 @@ type identityRow struct {
 
 // identities is the list of all managed identities.
 func (c *call) identities() error {
-	l := c.list("q")
-	found, err := c.Directory.Identities(c, c.caller, "", "", l.page())
+	l := c.list("q", "sort")
+	some, ok := l.byName()
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
+	found, err := c.Directory.Identities(c, c.caller, "", "", some)
 	if err != nil {
 		return err
 	}
 	return c.show(page{template: "identities", title: "Managed identities", wide: true},
-		identitiesView{l, "Search by part of a name, or by a client or principal ID", identityRows(fill(l, found)), groupsPath})
+		identitiesView{l, "Search by part of a name, or by a client or principal ID", l.Name("Name"), identityRows(fill(l, found)), groupsPath})
 }
 
 func identityRows(list []directory.Identity) []identityRow {

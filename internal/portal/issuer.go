@@ -64,6 +64,7 @@ func (c *call) findIssuer() (directory.Issuer, error) {
 type issuersView struct {
 	List    *listing
 	Search  string
+	Name    column
 	Issuers []issuerRow
 	New     string // empty: the caller may not
 }
@@ -77,12 +78,16 @@ type issuerRow struct {
 
 // issuers is the list of issuers.
 func (c *call) issuers() error {
-	l := c.list("q")
-	found, err := c.Directory.Issuers(c, c.caller, l.page())
+	l := c.list("q", "sort")
+	some, ok := l.byName()
+	if !ok {
+		return c.redirect(l.With("sort", ""))
+	}
+	found, err := c.Directory.Issuers(c, c.caller, some)
 	if err != nil {
 		return err
 	}
-	v := issuersView{List: l, Search: "Search by part of a name or URL"}
+	v := issuersView{List: l, Search: "Search by part of a name or URL", Name: l.Name("Issuer")}
 	for _, i := range fill(l, found) {
 		v.Issuers = append(v.Issuers, issuerRow{i.Name, issuerPath(i.Name), i.URL, sourceInWords(i.KeySource), algorithmsOf(i), i.Implicit, i.UpdatedAt})
 	}

@@ -43,6 +43,14 @@ func (l *listing) page() directory.Page {
 	return p
 }
 
+// byName is what to ask for of a list that is by name, up or down; not ok when
+// it is asked for in another order, of which there is none.
+func (l *listing) byName() (p directory.Page, ok bool) {
+	p, by := l.page(), l.Get("sort")
+	p.Down = by == nameDown
+	return p, p.Down || by == ""
+}
+
 // url is the list with its search and filters, some of them changed.
 func (l *listing) url(after []string, change ...string) string {
 	q := url.Values{}
@@ -113,6 +121,12 @@ type column struct {
 	Text, To string
 	Sort     string // ascending, descending or empty
 }
+
+// nameDown is the order by name that begins with the last one.
+const nameDown = "name-down"
+
+// Name is the head of the column by which a list is sorted that is by name.
+func (l *listing) Name(text string) column { return l.Column(text, "", nameDown) }
 
 // Column is a head that sorts up by one order and down by another. The order
 // whose name is empty is the list's own.
