@@ -19,7 +19,7 @@ func (w *town) furnish(t *testing.T) {
 	if _, _, err := w.admin.PutIssuer(ctx, "shop-ci", client.IssuerSpec{Issuer: "https://gitlab.shop.example", KeySource: client.DiscoveredKeys, Algorithms: []string{"RS256", "ES256"}}); err != nil {
 		t.Fatal(err)
 	}
-	accounts := []client.ServiceAccount{{Namespace: "pets", Name: "workload-identity-sa", ClientID: w.shown.AppID}}
+	accounts := []client.ServiceAccount{{Namespace: "pets", Name: "workload-identity-sa"}, {Namespace: "pets", Name: "my-app", ClientID: w.app.AppID}}
 	for _, name := range []string{"billing", "checkout", "image-builder", "mail", "search-indexer", "storefront"} {
 		accounts = append(accounts, client.ServiceAccount{Namespace: "shop", Name: name})
 	}
