@@ -167,7 +167,7 @@ func TestEveryAnswerIsInItsWiresShape(t *testing.T) {
 		"/subscriptions/" + s.SubscriptionID + "?api-version=2021-01-01": 401,
 		"//providers/nothing?api-version=2021-01-01":                     404,
 		"/nobody/oauth2/v2.0/token":                                      0,
-		"/portal":                                                        0,
+		"/portals":                                                       0,
 	} {
 		code, header, document := s.get(t, path)
 		if want != 0 && code != want || code >= 500 || document == nil {
