@@ -34,6 +34,7 @@ type auditRow struct {
 	Who, Way                      string // who did it, and how they came
 	WhoID                         string
 	Deed, Target, To              string // what was done with what, and where that is to be seen
+	Whom                          string // the service principal that it is about, besides the target
 	Action, TargetID, Object      string
 	Details                       []auditDetail
 	Address, RequestID, SameActor string
@@ -78,10 +79,13 @@ func (c *call) audit() error {
 	if len(v.Errors) > 0 {
 		return c.show(p, v)
 	}
-	var actors []string
+	var actors []string // and those whom it is about
 	for _, e := range events.Items {
 		if e.ActorName == "" {
 			actors = append(actors, e.ActorID)
+		}
+		if id := e.Detail["principal"]; id != "" {
+			actors = append(actors, id)
 		}
 	}
 	names, err := c.Directory.PrincipalNames(c, c.caller, actors)
@@ -92,7 +96,7 @@ func (c *call) audit() error {
 	for _, e := range fill(l, events) {
 		row := auditRow{
 			At: e.At, Who: cmp.Or(e.ActorName, names[e.ActorID], e.ActorAppID, e.ActorID, "Nobody known"), Way: wayOf(e.ActorKind), WhoID: cmp.Or(e.ActorAppID, e.ActorID),
-			Deed: deed(e), Target: targetName(e), Action: e.Action, TargetID: e.TargetID, Object: string(e.Object), Address: e.Address, RequestID: e.RequestID,
+			Deed: deed(e), Target: targetName(e), Whom: names[e.Detail["principal"]], Action: e.Action, TargetID: e.TargetID, Object: string(e.Object), Address: e.Address, RequestID: e.RequestID,
 		}
 		if actor := cmp.Or(e.ActorID, e.ActorName); actor != "" {
 			row.SameActor = l.With("actor", actor)

@@ -49,6 +49,10 @@ func TestRoles(t *testing.T) {
 		t.Errorf("narrowed to a role: %s", a.text())
 	}
 
+	if a := p.get("/portal/audit"); !strings.Contains(rowsOf(a), "Assigned the role Reader on "+testSub+" (<i>target</i>)") || strings.Contains(a.body, "<i>target") {
+		t.Errorf("the audit log: %s", rowsOf(a))
+	}
+
 	// Taking one back is asked for first.
 	_, after, _ := strings.Cut(list.body, `href="/portal/roles/remove?`)
 	query, _, _ := strings.Cut(after, `"`)
