@@ -102,7 +102,7 @@ var variable = []struct {
 			return padded(text, n.name("hash", text, "HASH-%d"))
 		case len(bare) == len("azwi-")+43 && strings.HasPrefix(bare, "azwi-"):
 			return padded(text, "azwi-"+n.name("hash", text, "HASH-%d"))
-		case len(bare) > 150 && !strings.Contains(bare, "--"):
+		case len(bare) > 150 && 4*strings.Count(bare, "-") < len(bare): // a line of a table is all dashes
 			return "BASE64"
 		}
 		return text
