@@ -30,17 +30,13 @@ var sizes = []struct{ width, height int }{{360, 740}, {768, 1024}, {1440, 900}}
 
 var schemes = []string{"light", "dark"}
 
-// TestScreenshots makes the pictures of every page in the directory that is
+// takePictures makes the pictures of every page in the directory that is
 // given: the whole page for each width and theme, and a sheet for each theme
 // with the three windows side by side. Sheets that the guide shows are put where
 // it looks for them, too. With nothing else to do it takes four minutes.
 //
-//	go test ./e2e/portal -run TestScreenshots -screenshots DIR
-func TestScreenshots(t *testing.T) {
-	if *screenshots == "" {
-		t.Skip("-screenshots says where to put pictures")
-	}
-	dir := *screenshots
+//	go test ./e2e/portal -run TestPortal -screenshots DIR
+func takePictures(t *testing.T, dir string) {
 	if !filepath.IsAbs(dir) {
 		t.Fatalf("-screenshots %q: give a path that begins with /", dir)
 	}
