@@ -3,9 +3,7 @@
 package e2e
 
 import (
-	"context"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/entente-id/entente/client"
@@ -37,19 +35,7 @@ func serve(t *testing.T, dir string, args ...string) *service {
 // cluster is an issuer whose keys the service may fetch.
 func cluster(t *testing.T) (issuer *localissuer.Issuer, flags []string) {
 	t.Helper()
-	issuer, err := localissuer.New(localissuer.Config{Algorithm: "RS256"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := issuer.Start(context.WithoutCancel(t.Context()), "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(issuer.Close)
-	ca := filepath.Join(t.TempDir(), "issuer-ca.pem")
-	if err := os.WriteFile(ca, issuer.CAPEM(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return issuer, []string{"--issuer-allow", "127.0.0.1", "--issuer-ca", ca}
+	return testkit.Issuer(t, localissuer.Config{Algorithm: "RS256"})
 }
 
 const (

@@ -4,11 +4,9 @@
 package az
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	_ "github.com/entente-id/entente/internal/cli" // what the program is made of: a change of it runs these tests again
@@ -30,19 +28,8 @@ func serve(t *testing.T, args ...string) (*testkit.Service, *localissuer.Issuer)
 			t.Skipf("%v (apt-get install --no-install-recommends azure-cli openssl)", err)
 		}
 	}
-	issuer, err := localissuer.New(localissuer.Config{Path: "/clusters/one/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := issuer.Start(context.WithoutCancel(t.Context()), "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(issuer.Close)
-	ca := filepath.Join(t.TempDir(), "issuer-ca.pem")
-	if err := os.WriteFile(ca, issuer.CAPEM(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return testkit.Serve(t, t.TempDir(), append([]string{"--issuer-allow", "127.0.0.1", "--issuer-ca", ca}, args...)...), issuer
+	issuer, flags := testkit.Issuer(t, localissuer.Config{Path: "/clusters/one/"})
+	return testkit.Serve(t, t.TempDir(), append(flags, args...)...), issuer
 }
 
 // mint is a token of the seeds' service account.

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -63,20 +62,9 @@ type town struct {
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	issuer, err := localissuer.New(localissuer.Config{Algorithm: "RS256"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := issuer.Start(context.WithoutCancel(t.Context()), "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(issuer.Close)
-	ca := filepath.Join(t.TempDir(), "issuer-ca.pem")
-	if err := os.WriteFile(ca, issuer.CAPEM(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	issuer, flags := testkit.Issuer(t, localissuer.Config{Algorithm: "RS256"})
 	p := newProvider(t)
-	s := testkit.Serve(t, t.TempDir(), append(p.flags(), "--issuer-allow", "127.0.0.1", "--issuer-ca", ca)...)
+	s := testkit.Serve(t, t.TempDir(), append(p.flags(), flags...)...)
 	w := &town{Service: s, issuer: issuer, provider: p, admin: s.AsAdmin(t), site: browser.Site{URL: s.Authority, CAFile: s.CAFile}}
 
 	ctx := t.Context()
